@@ -1,0 +1,102 @@
+"""A session's audio as its readers want it: in order, each chunk once, placed on the media clock. Pure.
+
+Joins `ordering` and `media_clock`; every stage that reads audio goes through here, so that all of them place the same
+sample at the same time.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from streams.media_clock import SAMPLES_PER_MS, ClockState, MediaClock
+from streams.ordering import Ordered, Ordering
+from streams.records import AudioChunk
+from streams.stage import Input, Position
+
+
+class Placed(NamedTuple):
+    """A chunk on the media clock.
+
+    start_sample, end_sample: its span, in samples of 16 kHz. missing_samples: what never came before it.
+    """
+
+    received: Input
+    chunk: AudioChunk
+    start_sample: int
+    missing_samples: int
+
+    @property
+    def start_ms(self) -> int:
+        """Where it starts."""
+        return self.start_sample // SAMPLES_PER_MS
+
+    @property
+    def end_sample(self) -> int:
+        """Where it ends."""
+        return self.start_sample + len(self.chunk.pcm) // 2
+
+    @property
+    def end_ms(self) -> int:
+        """Where it ends."""
+        return self.end_sample // SAMPLES_PER_MS
+
+
+class Passed(NamedTuple):
+    """What a step let pass: chunks in order, positions of repeats, positions of chunks that came too late."""
+
+    placed: list[Placed]
+    repeated: list[Position]
+    late: list[Position]
+
+
+class TimelineState(msgspec.Struct):
+    """What a snapshot keeps."""
+
+    clock: ClockState = msgspec.field(default_factory=ClockState)
+    expected: dict[str, int] = {}
+
+
+class Timeline:
+    """One session's audio in order."""
+
+    def __init__(self, state: TimelineState | None = None) -> None:
+        self._clock = MediaClock(state.clock if state else None)
+        self._ordering = Ordering(state.expected if state else None)
+
+    def state(self) -> TimelineState:
+        """What a snapshot keeps. Chunks that wait for earlier ones are not in it: they are not `Done`."""
+        return TimelineState(clock=self._clock.state, expected=self._ordering.state())
+
+    @property
+    def now_ms(self) -> int:
+        """The media time that the audio has reached."""
+        return self._clock.now_ms
+
+    def held_bytes(self) -> int:
+        """Audio that waits for earlier chunks."""
+        return self._ordering.held_bytes()
+
+    def wake_at_ms(self) -> int | None:
+        """When `release` has something to do."""
+        return self._ordering.wake_at_ms()
+
+    def push(self, received: Input, now_ms: int) -> Passed:
+        """Take a chunk (an Input whose record is an AudioChunk)."""
+        return self._place(self._ordering.push(received, now_ms))
+
+    def release(self, now_ms: int, *, everything: bool = False) -> Passed:
+        """Let pass what has waited long enough; `everything` at the end of a session."""
+        return self._place(self._ordering.release(now_ms, everything=everything))
+
+    def _place(self, ordered: Ordered) -> Passed:
+        placed = []
+        for received in ordered.ready:
+            chunk = received.record
+            assert isinstance(chunk, AudioChunk)
+            start_sample, missing = self._clock.place(chunk)
+            placed.append(Placed(received, chunk, start_sample, missing))
+        return Passed(
+            placed,
+            [received.position for received in ordered.repeated],
+            [received.position for received in ordered.late],
+        )
