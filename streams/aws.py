@@ -1,0 +1,100 @@
+"""The AWS clients of one program, and their errors in our words.
+
+Retries are off in the clients: who calls decides (the driver by row S5; a Lambda not at all). Endpoints, region and
+credentials come from the standard variables, so the same program runs against AWS and against the local twins.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+
+CONNECT_TIMEOUT_S: Final = 2
+READ_TIMEOUT_S: Final = 15
+"""Over the longest answer that we wait for (speech for a long clause), under API Gateway's 29 s."""
+MAX_CONNECTIONS: Final = 100
+"""Row B1's posts in flight; other services need fewer."""
+
+_THROTTLED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "KMSThrottlingException",
+        "TransactionInProgressException",
+    }
+)
+_NOT_FOUND: Final = frozenset({"ResourceNotFoundException", "GoneException", "NotFoundException"})
+_UNAVAILABLE_FROM_STATUS: Final = 500
+
+
+class Clients:
+    """One client per service, made when first asked for, closed together."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._session = get_session()
+        self._clients: dict[str, Any] = {}
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def get(self, service: str) -> Any:
+        """The program's client for `service` (boto's name)."""
+        async with self._lock:
+            if service not in self._clients:
+                config = AioConfig(
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    read_timeout=READ_TIMEOUT_S,
+                    max_pool_connections=MAX_CONNECTIONS,
+                    retries={"total_max_attempts": 1},
+                    parameter_validation=False,
+                )
+                client = self._session.create_client(service, config=config)
+                self._clients[service] = await self._stack.enter_async_context(client)
+            return self._clients[service]
+
+
+def as_error(error: BaseException, doing: str) -> HeraldError:
+    """What went wrong while `doing`, in our words; the cause is for `raise ... from`.
+
+    The service's own message is kept for its errors (it names limits and parameters), never what was sent.
+    """
+    if isinstance(error, HeraldError):
+        return error
+    if isinstance(error, ClientError):
+        return _as_service_error(error, doing)
+    if isinstance(error, TimeoutError):
+        return TimedOut(f"{doing}: no answer in time")
+    if isinstance(error, HTTPClientError | ConnectionError | aiohttp.ClientError | OSError):
+        return Unavailable(f"{doing}: {type(error).__name__}")
+    raise error
+
+
+def _as_service_error(error: ClientError, doing: str) -> HeraldError:
+    code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+    message = f"{doing}: {code}: {error.response.get('Error', {}).get('Message', '')}"
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _THROTTLED or status == 429:
+        return Throttled(message, code=code)
+    if code in _NOT_FOUND or status == 410:
+        return NotFound(message, code=code)
+    if status >= _UNAVAILABLE_FROM_STATUS or code in {"InternalFailure", "RequestTimeout"}:
+        return Unavailable(message, code=code)
+    return Refused(message, code=code)
