@@ -1,0 +1,293 @@
+"""The driver: turns a stage's effects into deeds. Pure; `runtime` does them and reports back.
+
+One driver per shard. It keeps one stage per session, the watermark, the snapshots' bookkeeping and the bounds. Each
+method is one step: it returns the deeds to do, and never does any.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias
+
+from streams.errors import Failure
+from streams.outbox import Mark, Outbox, Settle
+from streams.records import Record
+from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Stage
+from streams.watermark import Watermark
+
+SNAPSHOT_EVERY_MS: Final = 1_000
+MAX_CANDIDATES: Final = 64
+"""Snapshots that wait for their inputs to be done: a result spans 30 s at most, so 64 s is ample."""
+IDLE_MS: Final = 120_000
+"""A session without input, calls or timers for so long leaves memory; its snapshot brings it back."""
+MAX_HELD_BYTES: Final = 160_000
+"""Row T8: audio of one session that no service has taken."""
+MAX_OPEN_RECORDS: Final = 20_000
+MAX_OPEN_BYTES: Final = 128 << 20
+"""Bounds of a shard's inputs that are not done: twice 31 speakers' audio over the 36 s that a result can take."""
+
+
+class Put(NamedTuple):
+    """Write a record to the output stream; answer with `on_written`."""
+
+    session_id: str
+    record: Record
+
+
+class Perform(NamedTuple):
+    """Ask a service; answer with `on_reply`."""
+
+    session_id: str
+    call: Call
+
+
+class Bury(NamedTuple):
+    """Put an input into the dead-letter store; answer with `on_buried`."""
+
+    session_id: str
+    position: Position
+    failure: Failure
+
+
+class Save(NamedTuple):
+    """Store a session's snapshot; answer with `on_saved`. place: its last emit on the output stream."""
+
+    session_id: str
+    ordinal: int
+    upto: Position
+    place: Position | None
+    state: bytes
+
+
+class Forget(NamedTuple):
+    """The session leaves memory: cancel what is left of its calls."""
+
+    session_id: str
+
+
+Deed: TypeAlias = Put | Perform | Bury | Save | Forget | Count
+
+
+class _Candidate(NamedTuple):
+    mark: Mark
+    place: Position | None
+
+
+class _Session:
+    """One session on this shard."""
+
+    def __init__(self, stage: Stage, place: Position | None, covered: Position | None, now_ms: int) -> None:
+        self.stage = stage
+        self.outbox = Outbox(place)
+        self.open: OrderedDict[Position, tuple[int, int]] = OrderedDict()  # not done: ordinal, size in bytes
+        self.last: tuple[int, Position] | None = (0, covered) if covered is not None else None
+        self.uncovered: deque[tuple[int, Position]] = deque()
+        self.candidates: deque[_Candidate] = deque()
+        self.dirty = False  # something happened since the last candidate
+        self.saving = False
+        self.candidate_at_ms = now_ms
+        self.active_at_ms = now_ms
+        self.calls: set[str] = set()
+
+
+class Driver:
+    """All sessions of one shard."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, _Session] = {}
+        self._held: dict[str, int] = {}
+        self._open_bytes = 0
+        self._open_records = 0
+        self._ordinal = 0
+        self._covered = Watermark()
+
+    # --- what the runtime asks -----------------------------------------------------------------------------------
+
+    def knows(self, session_id: str) -> bool:
+        """Whether the session is in memory; if not, `admit` it before its input."""
+        return session_id in self._sessions
+
+    def sessions(self) -> int:
+        """How many sessions are in memory."""
+        return len(self._sessions)
+
+    def open_calls(self) -> int:
+        """How many calls have had no last reply."""
+        return sum(len(session.calls) for session in self._sessions.values())
+
+    def open_records(self) -> int:
+        """How many inputs are not done."""
+        return self._open_records
+
+    def settled(self) -> bool:
+        """Whether nothing is under way: every input done, every emit durable."""
+        return self._open_records == 0 and all(len(session.outbox) == 0 for session in self._sessions.values())
+
+    def checkpoint(self) -> Position | None:
+        """The last position from which a restart loses nothing; None: no further than before."""
+        return self._covered.low
+
+    def wants_input(self) -> bool:
+        """Whether to read on: the whole of backpressure (rows S1, T8)."""
+        return (
+            self._open_records < MAX_OPEN_RECORDS
+            and self._open_bytes < MAX_OPEN_BYTES
+            and all(held <= MAX_HELD_BYTES for held in self._held.values())
+        )
+
+    def wake_at_ms(self) -> int | None:
+        """When `on_timer` has something to do."""
+        times = [at for session in self._sessions.values() if (at := session.stage.wake_at_ms()) is not None]
+        return min(times, default=None)
+
+    # --- steps ---------------------------------------------------------------------------------------------------
+
+    def admit(
+        self, session_id: str, stage: Stage, covered: Position | None, place: Position | None, now_ms: int
+    ) -> None:
+        """Take a session in, new or restored. covered: the last input that its snapshot holds."""
+        self._sessions[session_id] = _Session(stage, place, covered, now_ms)
+
+    def pass_over(self, position: Position) -> None:
+        """An input that needs no step: a snapshot covers it, or it is in the dead-letter store."""
+        self._covered.add(position)
+        self._covered.settle(position)
+
+    def on_input(self, received: Input, size_bytes: int, now_ms: int) -> list[Deed]:
+        """Give the session's stage its next input."""
+        session_id = received.record.session_id
+        session = self._sessions[session_id]
+        self._ordinal += 1
+        session.last = (self._ordinal, received.position)
+        session.uncovered.append(session.last)
+        session.open[received.position] = (self._ordinal, size_bytes)
+        self._covered.add(received.position)
+        self._open_records += 1
+        self._open_bytes += size_bytes
+        return self._after(session_id, session, session.stage.on_record(received, now_ms), now_ms)
+
+    def on_reply(self, session_id: str, reply: Reply, now_ms: int) -> list[Deed]:
+        """Give a stage the answer to its call. Answers for sessions that left memory are dropped."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            return []
+        if reply.last:
+            session.calls.discard(reply.call_id)
+        return self._after(session_id, session, session.stage.on_reply(reply, now_ms), now_ms)
+
+    def on_timer(self, now_ms: int) -> list[Deed]:
+        """Wake every stage that asked for it, take snapshots, let idle sessions go."""
+        deeds: list[Deed] = []
+        for session_id, session in list(self._sessions.items()):
+            at = session.stage.wake_at_ms()
+            if at is not None and at <= now_ms:
+                deeds += self._after(session_id, session, session.stage.on_timer(now_ms), now_ms)
+            else:
+                self._consider_candidate(session, now_ms)
+                deeds += self._pump(session_id, session)
+            if self._is_idle(session, now_ms):
+                del self._sessions[session_id]
+                self._held.pop(session_id, None)
+                deeds.append(Forget(session_id))
+        return deeds
+
+    def on_written(self, session_id: str, place: Position) -> list[Deed]:
+        """The session's emit in flight is durable, at this place of the output stream."""
+        session = self._sessions[session_id]
+        session.outbox.written(place)
+        return self._pump(session_id, session)
+
+    def on_buried(self, session_id: str, position: Position) -> list[Deed]:
+        """The rejected input is in the dead-letter store."""
+        session = self._sessions[session_id]
+        self._settle(session, position)
+        return self._ripe(session_id, session)
+
+    def on_saved(self, session_id: str, ordinal: int) -> list[Deed]:
+        """The session's snapshot is durable: what it covers need not be read again."""
+        session = self._sessions[session_id]
+        session.saving = False
+        while session.uncovered and session.uncovered[0][0] <= ordinal:
+            self._covered.settle(session.uncovered.popleft()[1])
+        return self._ripe(session_id, session)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _after(self, session_id: str, session: _Session, effects: Iterable[Effect], now_ms: int) -> list[Deed]:
+        deeds: list[Deed] = []
+        for effect in effects:
+            session.dirty = True
+            match effect:
+                case Emit(record):
+                    session.outbox.append(record)
+                case Done(position):
+                    session.outbox.append(Settle(position, None))
+                case Reject(position, failure):
+                    session.outbox.append(Settle(position, failure))
+                case Call():
+                    session.calls.add(effect.call_id)
+                    deeds.append(Perform(session_id, effect))
+                case Count():
+                    deeds.append(effect)
+        session.active_at_ms = now_ms
+        held = session.stage.held_bytes()
+        if held:
+            self._held[session_id] = held
+        else:
+            self._held.pop(session_id, None)
+        self._consider_candidate(session, now_ms)
+        return deeds + self._pump(session_id, session)
+
+    def _consider_candidate(self, session: _Session, now_ms: int) -> None:
+        if session.last is None or not session.dirty or now_ms - session.candidate_at_ms < SNAPSHOT_EVERY_MS:
+            return
+        session.candidate_at_ms = now_ms
+        session.dirty = False
+        ordinal, position = session.last
+        session.outbox.append(Mark(ordinal, position, session.stage.snapshot()))
+
+    def _pump(self, session_id: str, session: _Session) -> list[Deed]:
+        passed, record = session.outbox.take()
+        deeds: list[Deed] = [Put(session_id, record)] if record is not None else []
+        for item in passed:
+            if isinstance(item, Mark):
+                session.candidates.append(_Candidate(item, session.outbox.place))
+                if len(session.candidates) > MAX_CANDIDATES:
+                    del session.candidates[MAX_CANDIDATES // 2]  # neither the oldest nor the newest
+            elif item.failure is not None:
+                deeds.append(Bury(session_id, item.position, item.failure))
+            else:
+                self._settle(session, item.position)
+        return deeds + self._ripe(session_id, session)
+
+    def _settle(self, session: _Session, position: Position) -> None:
+        entry = session.open.pop(position, None)
+        if entry is not None:
+            self._open_records -= 1
+            self._open_bytes -= entry[1]
+
+    def _ripe(self, session_id: str, session: _Session) -> list[Deed]:
+        """The newest snapshot whose inputs are all done, if it may be stored now."""
+        if session.saving:
+            return []
+        first_open = next(iter(session.open.values()))[0] if session.open else self._ordinal + 1
+        ripe: _Candidate | None = None
+        while session.candidates and session.candidates[0].mark.ordinal < first_open:
+            ripe = session.candidates.popleft()
+        if ripe is None:
+            return []
+        session.saving = True
+        mark = ripe.mark
+        return [Save(session_id, mark.ordinal, mark.upto, ripe.place, mark.state)]
+
+    def _is_idle(self, session: _Session, now_ms: int) -> bool:
+        return (
+            now_ms - session.active_at_ms >= IDLE_MS
+            and not session.open
+            and not session.uncovered
+            and not session.dirty
+            and not session.saving
+            and not session.candidates
+            and not session.calls
+            and len(session.outbox) == 0
+            and session.stage.wake_at_ms() is None
+        )
