@@ -1,0 +1,250 @@
+"""The HTTP shell of the twins that answer one request with one response: aiohttp, signatures, faults, counters.
+
+A twin is a `Service`: it names the operation of a request, performs it, and spells errors. This shell
+does what is the same for all: it checks the signature, injects the faults, counts, serves the control
+plane under `/_herald/`, and ends on SIGTERM with nothing left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+
+from local import process
+from local.faults import Fault, Faults, decode, encode
+from local.sigv4 import SignatureError, verify
+
+HOST = "127.0.0.1"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""Above the largest request of the services here: a terminology of 10 MB, in base64."""
+
+_SHUTDOWN_S = 0.5
+"""How long requests at work may go on after SIGTERM; twins promise to end within 2 s."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came: path and query still percent-encoded, header names as sent."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ServiceError(Exception):
+    """An error that the service answers. The text may reach logs: it never holds what a user said."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **fields: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.fields = fields
+
+
+@dataclass(slots=True)
+class Usage:
+    """What one operation was used for. `languages` counts calls and characters by language or pair."""
+
+    calls: int = 0
+    errors: int = 0
+    characters: int = 0
+    languages: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, language: str, characters: int) -> None:
+        """Count one successful use of the engine."""
+        self.characters += characters
+        row = self.languages.setdefault(language, {"calls": 0, "characters": 0})
+        row["calls"] += 1
+        row["characters"] += characters
+
+
+class Service(Protocol):
+    """What a twin does itself."""
+
+    signing_name: str
+    """The service in a signature's scope."""
+
+    def operation(self, request: Request) -> str:
+        """The operation that a request asks for. Raises `ServiceError`."""
+
+    async def perform(self, operation: str, request: Request, usage: Usage) -> Response:
+        """Do it. Raises `ServiceError`."""
+
+    def error(self, error: ServiceError) -> Response:
+        """Spell an error as the service does."""
+
+    def control(self, path: str) -> Response | None:
+        """What it has to show itself at a path of the control plane (which nobody signs), or None."""
+
+    async def close(self) -> None:
+        """End all processes."""
+
+
+def local_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The one key that the twins know. Raises `KeyError` with the variable's name if it isn't set."""
+    return {environment["AWS_ACCESS_KEY_ID"]: environment["AWS_SECRET_ACCESS_KEY"]}
+
+
+class Twin:
+    """A service behind its protocol. `app` may be served by any aiohttp runner."""
+
+    def __init__(self, service: Service, secrets: Mapping[str, str], seed: int = 0) -> None:
+        self.service = service
+        self.faults = Faults(seed)
+        self.usage: dict[str, Usage] = {}
+        self._secrets = secrets
+        self._stopping = asyncio.Event()
+        self.app = web.Application(client_max_size=MAX_BODY_BYTES)
+        self.app.router.add_get("/_herald/health", self._health)
+        self.app.router.add_get("/_herald/calls", self._calls)
+        self.app.router.add_get("/_herald/faults", self._get_faults)
+        self.app.router.add_put("/_herald/faults", self._put_faults)
+        self.app.router.add_delete("/_herald/faults", self._delete_faults)
+        self.app.router.add_route("GET", "/_herald/{path:.*}", self._more)
+        self.app.router.add_route("*", "/{path:.*}", self._handle)
+        self.app.on_shutdown.append(self._release)
+
+    async def _release(self, app: web.Application) -> None:
+        self._stopping.set()
+
+    async def _handle(self, web_request: web.Request) -> web.StreamResponse:
+        path, _, query = web_request.raw_path.partition("?")
+        request = Request(web_request.method, path, query, web_request.headers, await web_request.read())
+        started = time.perf_counter()
+        operation = "?"
+        code = ""
+        fault: Fault | None = None
+        try:
+            operation = self.service.operation(request)
+            response, fault = await self._answer(operation, request)
+        except ServiceError as error:
+            code = error.code
+            response = self.service.error(error)
+            self.usage.setdefault(operation, Usage()).errors += 1
+        _log.info(
+            "request",
+            extra={
+                "called": operation,
+                "status": response.status,
+                "code": code,
+                "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+            },
+        )
+        if fault is not None and fault.kind == "cut":
+            return await self._cut(web_request, response, fault)
+        return web.Response(status=response.status, body=response.body, headers=response.headers)
+
+    async def _answer(self, operation: str, request: Request) -> tuple[Response, Fault | None]:
+        usage = self.usage.setdefault(operation, Usage())
+        usage.calls += 1
+        try:
+            verify(
+                request.method,
+                request.path,
+                request.query,
+                request.headers,
+                request.body,
+                self._secrets,
+                datetime.now(UTC),
+                service=self.service.signing_name,
+            )
+        except SignatureError as error:
+            raise ServiceError(error.code, error.message, error.status) from error
+        fault = self.faults.pick(operation)
+        if fault is not None:
+            await self._suffer(fault)
+        return await self.service.perform(operation, request, usage), fault
+
+    async def _suffer(self, fault: Fault) -> None:
+        match fault.kind:
+            case "throttle":
+                raise ServiceError("ThrottlingException", "Rate exceeded")
+            case "error" | "partial":
+                raise ServiceError(fault.code or "InternalServerException", "An injected fault", 500)
+            case "slow":
+                await asyncio.sleep(fault.delay_ms / 1000)
+            case "half_open":  # until the client gives up, which cancels this, or the twin stops
+                await self._stopping.wait()
+                raise ServiceError("ServiceUnavailableException", "The twin is stopping", 503)
+            case "cut":
+                pass
+
+    @staticmethod
+    async def _cut(web_request: web.Request, response: Response, fault: Fault) -> web.StreamResponse:
+        """Drop the connection after `after_bytes` of the body; headers go out only if there are any."""
+        stream = web.StreamResponse(status=response.status, headers=response.headers)
+        if fault.after_bytes:
+            stream.content_length = len(response.body)
+            await stream.prepare(web_request)
+            await stream.write(response.body[: min(fault.after_bytes, len(response.body) - 1)])
+        if web_request.transport is not None:
+            web_request.transport.close()  # not abort(): what was written first is to arrive
+        return stream
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def _calls(self, request: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(self.usage), content_type="application/json")
+
+    async def _more(self, request: web.Request) -> web.Response:
+        found = self.service.control(request.path)
+        if found is None:
+            raise web.HTTPNotFound
+        return web.Response(status=found.status, body=found.body, headers=found.headers)
+
+    async def _get_faults(self, request: web.Request) -> web.Response:
+        return web.Response(body=encode(self.faults.active()), content_type="application/json")
+
+    async def _put_faults(self, request: web.Request) -> web.Response:
+        try:
+            self.faults.replace(decode(await request.read()))
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            return web.json_response({"message": str(error)}, status=400)
+        return await self._get_faults(request)
+
+    async def _delete_faults(self, request: web.Request) -> web.Response:
+        self.faults.replace([])
+        return await self._get_faults(request)
+
+
+async def serve(make: Callable[[], Awaitable[Service]], port: int) -> None:
+    """Make the service, serve it on 127.0.0.1 until SIGTERM, and close it, whatever happens in between."""
+    service = await make()
+    try:
+        twin = Twin(service, local_secrets())
+        runner = web.AppRunner(twin.app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, HOST, port)
+            await site.start()
+            bound = runner.addresses[0][1]
+            process.announce(f"http://{HOST}:{bound}")
+            await process.stopped()
+        finally:
+            await runner.cleanup()
+    finally:
+        await service.close()

@@ -1,0 +1,5 @@
+"""`python -m local.translate`."""
+
+from local.translate.server import main
+
+main()
