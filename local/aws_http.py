@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-import msgspec
 from aiohttp import web
 
 from local import process
-from local.faults import Fault, Faults, decode, encode
+from local.control import PREFIX, Calls, ControlPlane
+from local.faults import Fault, Faults
 from local.sigv4 import SignatureError, verify
 
 HOST = "127.0.0.1"
@@ -64,21 +64,11 @@ class ServiceError(Exception):
         self.fields = fields
 
 
-@dataclass(slots=True)
-class Usage:
-    """What one operation was used for. `languages` counts calls and characters by language or pair."""
-
-    calls: int = 0
-    errors: int = 0
-    characters: int = 0
-    languages: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def add(self, language: str, characters: int) -> None:
-        """Count one successful use of the engine."""
-        self.characters += characters
-        row = self.languages.setdefault(language, {"calls": 0, "characters": 0})
-        row["calls"] += 1
-        row["characters"] += characters
+def count_use(calls: Calls, operation: str, language: str, characters: int) -> None:
+    """Count one use of an engine: `characters` in all, and calls and characters of the language or pair."""
+    calls.count(operation, "characters", characters)
+    calls.count(operation, f"calls.{language}")
+    calls.count(operation, f"characters.{language}", characters)
 
 
 class Service(Protocol):
@@ -90,7 +80,7 @@ class Service(Protocol):
     def operation(self, request: Request) -> str:
         """The operation that a request asks for. Raises `ServiceError`."""
 
-    async def perform(self, operation: str, request: Request, usage: Usage) -> Response:
+    async def perform(self, operation: str, request: Request, calls: Calls) -> Response:
         """Do it. Raises `ServiceError`."""
 
     def error(self, error: ServiceError) -> Response:
@@ -114,16 +104,12 @@ class Twin:
     def __init__(self, service: Service, secrets: Mapping[str, str], seed: int = 0) -> None:
         self.service = service
         self.faults = Faults(seed)
-        self.usage: dict[str, Usage] = {}
+        self.calls = Calls()
         self._secrets = secrets
         self._stopping = asyncio.Event()
         self.app = web.Application(client_max_size=MAX_BODY_BYTES)
-        self.app.router.add_get("/_herald/health", self._health)
-        self.app.router.add_get("/_herald/calls", self._calls)
-        self.app.router.add_get("/_herald/faults", self._get_faults)
-        self.app.router.add_put("/_herald/faults", self._put_faults)
-        self.app.router.add_delete("/_herald/faults", self._delete_faults)
-        self.app.router.add_route("GET", "/_herald/{path:.*}", self._more)
+        ControlPlane(self.faults, self.calls).add_routes(self.app)
+        self.app.router.add_get(PREFIX + "/{path:.*}", self._more)
         self.app.router.add_route("*", "/{path:.*}", self._handle)
         self.app.on_shutdown.append(self._release)
 
@@ -143,7 +129,7 @@ class Twin:
         except ServiceError as error:
             code = error.code
             response = self.service.error(error)
-            self.usage.setdefault(operation, Usage()).errors += 1
+            self.calls.count(operation, "errors")
         _log.info(
             "request",
             extra={
@@ -158,8 +144,7 @@ class Twin:
         return web.Response(status=response.status, body=response.body, headers=response.headers)
 
     async def _answer(self, operation: str, request: Request) -> tuple[Response, Fault | None]:
-        usage = self.usage.setdefault(operation, Usage())
-        usage.calls += 1
+        self.calls.count(operation)
         try:
             verify(
                 request.method,
@@ -176,7 +161,7 @@ class Twin:
         fault = self.faults.pick(operation)
         if fault is not None:
             await self._suffer(fault)
-        return await self.service.perform(operation, request, usage), fault
+        return await self.service.perform(operation, request, self.calls), fault
 
     async def _suffer(self, fault: Fault) -> None:
         match fault.kind:
@@ -204,31 +189,11 @@ class Twin:
             web_request.transport.close()  # not abort(): what was written first is to arrive
         return stream
 
-    async def _health(self, request: web.Request) -> web.Response:
-        return web.json_response({"ok": True})
-
-    async def _calls(self, request: web.Request) -> web.Response:
-        return web.Response(body=msgspec.json.encode(self.usage), content_type="application/json")
-
     async def _more(self, request: web.Request) -> web.Response:
         found = self.service.control(request.path)
         if found is None:
             raise web.HTTPNotFound
         return web.Response(status=found.status, body=found.body, headers=found.headers)
-
-    async def _get_faults(self, request: web.Request) -> web.Response:
-        return web.Response(body=encode(self.faults.active()), content_type="application/json")
-
-    async def _put_faults(self, request: web.Request) -> web.Response:
-        try:
-            self.faults.replace(decode(await request.read()))
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            return web.json_response({"message": str(error)}, status=400)
-        return await self._get_faults(request)
-
-    async def _delete_faults(self, request: web.Request) -> web.Response:
-        self.faults.replace([])
-        return await self._get_faults(request)
 
 
 async def serve(make: Callable[[], Awaitable[Service]], port: int) -> None:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from local import aws_http, process
-from local.aws_http import Request, Response, ServiceError, Usage
+from local.aws_http import Request, Response, ServiceError, count_use
+from local.control import Calls
 from local.pool import PoolFull
 from local.translate import wire
 from local.translate.engine import Engine, EngineFailed, UnsupportedPair
@@ -53,12 +54,12 @@ class TranslateService:
             return None
         return Response(200, terminology.file, {"Content-Type": "text/csv"})
 
-    async def perform(self, operation: str, request: Request, usage: Usage) -> Response:
+    async def perform(self, operation: str, request: Request, calls: Calls) -> Response:
         """Do what is asked."""
         body = request.body
         match operation:
             case "TranslateText":
-                return await self._translate(wire.decode(body, wire.TranslateText), usage)
+                return await self._translate(wire.decode(body, wire.TranslateText), calls)
             case "ListLanguages":
                 return self._list_languages(wire.decode(body, wire.ListLanguages))
             case "ImportTerminology":
@@ -71,7 +72,7 @@ class TranslateService:
             case _:
                 return self._delete(wire.decode(body, wire.TerminologyByName))
 
-    async def _translate(self, request: wire.TranslateText, usage: Usage) -> Response:
+    async def _translate(self, request: wire.TranslateText, calls: Calls) -> Response:
         source, target = request.source_language_code, request.target_language_code
         size = len(request.text.encode("utf-8", errors="surrogatepass"))
         if size > self._max_text_bytes:
@@ -91,7 +92,7 @@ class TranslateService:
             raise _unsupported(source, target)
         kept = self._keep(request)
         translation = kept.restore(await self._run(source, target, kept.text))
-        usage.add(f"{source}-{target}", len(request.text))
+        count_use(calls, "TranslateText", f"{source}-{target}", len(request.text))
         content: dict[str, object] = {
             "TranslatedText": translation,
             "SourceLanguageCode": source,
