@@ -95,8 +95,8 @@ class Driver:
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
         self._held: dict[str, int] = {}
+        self._open: set[Position] = set()
         self._open_bytes = 0
-        self._open_records = 0
         self._ordinal = 0
         self._covered = Watermark()
 
@@ -116,11 +116,15 @@ class Driver:
 
     def open_records(self) -> int:
         """How many inputs are not done."""
-        return self._open_records
+        return len(self._open)
+
+    def is_open(self, position: Position) -> bool:
+        """Whether the input there is not done."""
+        return position in self._open
 
     def settled(self) -> bool:
         """Whether nothing is under way: every input done, every emit durable."""
-        return self._open_records == 0 and all(len(session.outbox) == 0 for session in self._sessions.values())
+        return not self._open and all(len(session.outbox) == 0 for session in self._sessions.values())
 
     def checkpoint(self) -> Position | None:
         """The last position from which a restart loses nothing; None: no further than before."""
@@ -129,7 +133,7 @@ class Driver:
     def wants_input(self) -> bool:
         """Whether to read on: the whole of backpressure (rows S1, T8)."""
         return (
-            self._open_records < MAX_OPEN_RECORDS
+            len(self._open) < MAX_OPEN_RECORDS
             and self._open_bytes < MAX_OPEN_BYTES
             and all(held <= MAX_HELD_BYTES for held in self._held.values())
         )
@@ -147,9 +151,12 @@ class Driver:
         """Take a session in, new or restored. covered: the last input that its snapshot holds."""
         self._sessions[session_id] = _Session(stage, place, covered, now_ms)
 
-    def pass_over(self, position: Position) -> None:
-        """An input that needs no step: a snapshot covers it, or it is in the dead-letter store."""
+    def hold(self, position: Position) -> None:
+        """An input without a session (it cannot be read): no checkpoint passes it before `release`."""
         self._covered.add(position)
+
+    def release(self, position: Position) -> None:
+        """It is in the dead-letter store, or a snapshot covers it."""
         self._covered.settle(position)
 
     def on_input(self, received: Input, size_bytes: int, now_ms: int) -> list[Deed]:
@@ -161,9 +168,13 @@ class Driver:
         session.uncovered.append(session.last)
         session.open[received.position] = (self._ordinal, size_bytes)
         self._covered.add(received.position)
-        self._open_records += 1
+        self._open.add(received.position)
         self._open_bytes += size_bytes
-        return self._after(session_id, session, session.stage.on_record(received, now_ms), now_ms)
+        try:
+            effects = list(session.stage.on_record(received, now_ms))
+        except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, the shard goes on without it
+            effects = [Reject(received.position, _poison(error))]
+        return self._after(session_id, session, effects, now_ms)
 
     def on_reply(self, session_id: str, reply: Reply, now_ms: int) -> list[Deed]:
         """Give a stage the answer to its call. Answers for sessions that left memory are dropped."""
@@ -262,7 +273,7 @@ class Driver:
     def _settle(self, session: _Session, position: Position) -> None:
         entry = session.open.pop(position, None)
         if entry is not None:
-            self._open_records -= 1
+            self._open.discard(position)
             self._open_bytes -= entry[1]
 
     def _ripe(self, session_id: str, session: _Session) -> list[Deed]:
@@ -291,3 +302,12 @@ class Driver:
             and len(session.outbox) == 0
             and session.stage.wake_at_ms() is None
         )
+
+
+def _poison(error: Exception) -> Failure:
+    """Where a stage failed on an input; never what the error says, since that may repeat what was said."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace is not None else "?"
+    return Failure(code="StageError", message=f"{type(error).__name__} in {place}", retryable=False)

@@ -1,0 +1,235 @@
+"""Kinesis, as stages and ingest use it: an ordered, batching writer, and shards as data."""
+
+import asyncio
+import hashlib
+import random
+from collections import OrderedDict, deque
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from streams.aws import as_error
+from streams.errors import HeraldError, Unavailable
+from streams.policy import backoff_ms
+from streams.stage import Position
+
+MAX_BATCH_RECORDS: Final = 500
+MAX_BATCH_BYTES: Final = 4_500_000
+"""PutRecords takes 500 records and 5 MiB, keys included."""
+MAX_IN_FLIGHT: Final = 4
+MAX_HASH: Final = 2**128 - 1
+
+
+class Shard(NamedTuple):
+    """A shard and its place in the lineage. last: None while it is open."""
+
+    shard_id: str
+    parents: tuple[str, ...]
+    start_hash: int
+    end_hash: int
+    is_open: bool
+
+    def holds(self, key: str) -> bool:
+        """Whether records with this partition key are in its range."""
+        return self.start_hash <= hash_of(key) <= self.end_hash
+
+    def overlaps(self, other: "Shard") -> bool:
+        """Whether the ranges have a key in common."""
+        return self.start_hash <= other.end_hash and other.start_hash <= self.end_hash
+
+
+class StoredRecord(NamedTuple):
+    """A record as the stream has it. arrived_ms: Kinesis' approximate arrival time."""
+
+    position: Position
+    key: str
+    data: bytes
+    arrived_ms: int
+
+
+def hash_of(key: str) -> int:
+    """Where a partition key falls: MD5 as a 128-bit number, the service's own rule."""
+    return int.from_bytes(hashlib.md5(key.encode(), usedforsecurity=False).digest(), "big")
+
+
+async def list_shards(client: Any, stream: str) -> list[Shard]:
+    """All shards that still have records, in the service's order (parents first). Raises HeraldError."""
+    shards: list[Shard] = []
+    arguments: dict[str, Any] = {"StreamName": stream}
+    while True:
+        try:
+            page = await client.list_shards(**arguments)
+        except Exception as error:
+            raise as_error(error, f"listing the shards of {stream}") from error
+        shards += [_shard(row) for row in page["Shards"]]
+        if not page.get("NextToken"):
+            return shards
+        arguments = {"NextToken": page["NextToken"]}
+
+
+def _shard(row: dict[str, Any]) -> Shard:
+    parents = (row.get("ParentShardId"), row.get("AdjacentParentShardId"))
+    return Shard(
+        shard_id=row["ShardId"],
+        parents=tuple(parent for parent in parents if parent),
+        start_hash=int(row["HashKeyRange"]["StartingHashKey"]),
+        end_hash=int(row["HashKeyRange"]["EndingHashKey"]),
+        is_open="EndingSequenceNumber" not in row["SequenceNumberRange"],
+    )
+
+
+class Page(NamedTuple):
+    """What one GetRecords gave. iterator: None at the shard's end."""
+
+    records: list[StoredRecord]
+    iterator: str | None
+    behind_ms: int
+
+
+async def get_iterator(client: Any, stream: str, shard_id: str, **start: Any) -> str:
+    """An iterator; `start` as in GetShardIterator (ShardIteratorType=...). Raises HeraldError."""
+    try:
+        answer = await client.get_shard_iterator(StreamName=stream, ShardId=shard_id, **start)
+    except Exception as error:
+        raise as_error(error, f"an iterator for {shard_id} of {stream}") from error
+    return str(answer["ShardIterator"])
+
+
+async def get_page(client: Any, shard_id: str, iterator: str, limit: int = 10_000) -> Page:
+    """The next records. Raises HeraldError; code ExpiredIteratorException wants a new iterator."""
+    try:
+        answer = await client.get_records(ShardIterator=iterator, Limit=limit)
+    except Exception as error:
+        raise as_error(error, f"reading {shard_id}") from error
+    records = [
+        StoredRecord(
+            Position(shard_id, int(row["SequenceNumber"])),
+            row["PartitionKey"],
+            row["Data"],
+            round(row["ApproximateArrivalTimestamp"].timestamp() * 1000),
+        )
+        for row in answer["Records"]
+    ]
+    return Page(records, answer.get("NextShardIterator"), int(answer.get("MillisBehindLatest", 0)))
+
+
+class _Pending(NamedTuple):
+    key: str
+    data: bytes
+    done: "asyncio.Future[Position]"
+
+
+class OrderedWriter:
+    """Writes records in shared PutRecords, in order within each key.
+
+    A key has one record in flight at the most, so a partial failure, sent again, cannot overtake or be overtaken. What
+    fails in passing is sent again with full jitter, for ever or `attempts` times.
+    """
+
+    def __init__(self, client: Any, stream: str, attempts: int | None = None) -> None:
+        self._client = client
+        self._stream = stream
+        self._attempts = attempts
+        self._queues: OrderedDict[str, deque[_Pending]] = OrderedDict()  # keys whose head may go
+        self._busy: dict[str, deque[_Pending]] = {}  # keys with a record in flight, and what waits behind it
+        self._sends: set[asyncio.Task[None]] = set()
+        self._failures = 0
+
+    def put(self, key: str, data: bytes) -> "asyncio.Future[Position]":
+        """Write a record; the future has its place when it is durable, or a HeraldError."""
+        loop = asyncio.get_running_loop()
+        pending = _Pending(key, data, loop.create_future())
+        queue = self._busy.get(key)
+        if queue is None:
+            self._queues.setdefault(key, deque()).append(pending)
+            loop.call_soon(self._start)  # whatever is put in this turn of the loop shares a batch
+        else:
+            queue.append(pending)
+        return pending.done
+
+    def failing(self) -> int:
+        """Failures in a row, as of now."""
+        return self._failures
+
+    async def close(self) -> None:
+        """Stop sending; what is not durable stays unconfirmed."""
+        for task in self._sends:
+            task.cancel()
+        await asyncio.gather(*self._sends, return_exceptions=True)
+
+    def _start(self) -> None:
+        while self._queues and len(self._sends) < MAX_IN_FLIGHT:
+            batch = self._take_batch()
+            task = asyncio.get_running_loop().create_task(self._send(batch))
+            self._sends.add(task)
+            task.add_done_callback(self._sent)
+
+    def _take_batch(self) -> list[_Pending]:
+        batch: list[_Pending] = []
+        size = 0
+        while self._queues and len(batch) < MAX_BATCH_RECORDS:
+            key = next(iter(self._queues))
+            size += len(self._queues[key][0].data) + len(key)
+            if batch and size > MAX_BATCH_BYTES:
+                break
+            queue = self._queues.pop(key)
+            batch.append(queue.popleft())
+            self._busy[key] = queue
+        return batch
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sends.discard(task)
+        if not task.cancelled():
+            task.result()
+            self._start()
+
+    async def _send(self, batch: list[_Pending]) -> None:
+        attempt = 0
+        while batch:
+            attempt += 1
+            batch, error = await self._try(batch)
+            if not batch:
+                self._failures = 0
+                return
+            self._failures += 1
+            assert error is not None
+            if not error.retryable or (self._attempts is not None and attempt >= self._attempts):
+                for pending in batch:
+                    self._settle(pending, error)
+                return
+            await asyncio.sleep(backoff_ms(attempt, random.random) / 1000)
+
+    async def _try(self, batch: list[_Pending]) -> tuple[list[_Pending], HeraldError | None]:
+        """What is left of the batch, and why."""
+        records = [{"Data": pending.data, "PartitionKey": pending.key} for pending in batch]
+        try:
+            answer = await self._client.put_records(StreamName=self._stream, Records=records)
+        except Exception as error:  # noqa: BLE001 - as_error raises what is not the service's
+            return batch, as_error(error, f"writing to {self._stream}")
+        left: list[_Pending] = []
+        failure: HeraldError | None = None
+        for pending, row in zip(batch, answer["Records"], strict=True):
+            if row.get("ErrorCode"):
+                left.append(pending)
+                failure = Unavailable(f"writing to {self._stream}: {row['ErrorCode']}", code=row["ErrorCode"])
+            else:
+                self._settle(pending, Position(row["ShardId"], int(row["SequenceNumber"])))
+        return left, failure
+
+    def _settle(self, pending: _Pending, result: Position | HeraldError) -> None:
+        queue = self._busy.pop(pending.key)
+        if queue:
+            self._queues[pending.key] = queue
+            asyncio.get_running_loop().call_soon(self._start)
+        if pending.done.done():
+            return
+        if isinstance(result, Position):
+            pending.done.set_result(result)
+        else:
+            pending.done.set_exception(result)
+
+
+def is_expired_iterator(error: HeraldError) -> bool:
+    """Whether a new iterator is all that is needed."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and error.code == "ExpiredIteratorException"

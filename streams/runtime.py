@@ -1,0 +1,307 @@
+"""The driver's shell: does its deeds for one shard, and tells it what became of them.
+
+The runners give it records and ask it for checkpoints; `fail` ends the shard's work with an error that must not pass
+unseen (a lost lease, a missing stream, a bug).
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from streams.calls import Calls
+from streams.dead_letters import DeadLetters
+from streams.driver import Bury, Deed, Driver, Forget, Perform, Put, Save
+from streams.errors import BadRecord, Failure, HeraldError, LeaseLost
+from streams.journal import Journal
+from streams.kinesis import OrderedWriter, StoredRecord
+from streams.policy import Breaker, backoff_ms
+from streams.records import Record, decode, encode
+from streams.snapshots import Snapshot, Snapshots
+from streams.stage import Count, Input, Position, Reply, Service, StageBuilder
+from streams.telemetry import Log, Metrics, place_of
+
+TICK_S: Final = 0.02
+"""How late a stage's timer may be."""
+TICKS_TO_LOOK_AFTER: Final = 10
+"""How many ticks until snapshots and idle sessions are looked after, timer or not."""
+MAX_SAVES_IN_FLIGHT: Final = 8
+
+
+class Equipment(NamedTuple):
+    """What all shards of a program share."""
+
+    stage: str
+    build: StageBuilder
+    services: Sequence[Service]
+    breakers: dict[str, Breaker]
+    writer: OrderedWriter
+    snapshots: Snapshots
+    dead_letters: DeadLetters
+    journal: Journal
+    log: Log
+    metrics: Metrics
+
+
+class Emitted(NamedTuple):
+    """Something that this stage had written before this owner came."""
+
+    place: Position
+    record: Record
+
+
+class ShardRuntime:
+    """One shard's sessions at work.
+
+    lineage: the shard's ancestors whose rest it reads, oldest first, and itself. epoch: see `snapshots`. emitted: by
+    session, what had been written to the output stream lately, in order.
+    """
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        lineage: Sequence[str],
+        epoch: int,
+        emitted: dict[str, list[Emitted]],
+        uniform: Callable[[], float],
+    ) -> None:
+        self._equipment = equipment
+        self._lineage = list(lineage)
+        self._epoch = epoch
+        self._emitted = emitted
+        self._uniform = uniform
+        self._driver = Driver()
+        self._calls = Calls(equipment.services, equipment.breakers, self._on_reply, equipment.log, equipment.metrics)
+        self._records: dict[Position, StoredRecord] = {}  # what may have to be buried
+        self._covered: dict[str, Position] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._saves = asyncio.Semaphore(MAX_SAVES_IN_FLIGHT)
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stopped = False
+        self._ticker = self._spawn(self._tick())
+
+    # --- for the runner ------------------------------------------------------------------------------------------
+
+    @property
+    def failed(self) -> "asyncio.Future[None]":
+        """Has an exception when the shard's work cannot go on."""
+        return self._failed
+
+    def wants_input(self) -> bool:
+        """Whether to read on."""
+        breakers = self._equipment.breakers.values()
+        return self._driver.wants_input() and not any(breaker.is_open() for breaker in breakers)
+
+    def checkpoint(self) -> Position | None:
+        """The last position from which a restart loses nothing."""
+        return self._driver.checkpoint()
+
+    def sessions(self) -> int:
+        """How many sessions are in memory."""
+        return self._driver.sessions()
+
+    async def give(self, records: Sequence[StoredRecord]) -> None:
+        """Take records in the order of the shard. Raises HeraldError when snapshots cannot be loaded."""
+        decoded = [(stored, self._decode(stored)) for stored in records]
+        await self._admit({record.session_id for _, record in decoded if record is not None})
+        for stored, record in decoded:
+            if self._stopped:
+                return
+            now_ms = _now_ms()
+            if record is None:
+                continue
+            covered = self._covered.get(record.session_id)
+            if covered is not None and self._is_covered(stored.position, covered):
+                self._driver.hold(stored.position)
+                self._driver.release(stored.position)
+                continue
+            self._records[stored.position] = stored
+            received = Input(stored.position, record, stored.arrived_ms, now_ms)
+            self._equipment.journal.note(record.session_id, "input", now_ms, stored.position)
+            self._do(self._driver.on_input(received, len(stored.data), now_ms))
+
+    async def drain(self, patience_s: float) -> None:
+        """Let what is under way come to its end, for so long at the most."""
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline and not self._failed.done():
+            if self._driver.settled():
+                break
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Stop at once: no emit, call or snapshot starts after this."""
+        self._stopped = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._calls.close()
+        if not self._failed.done():
+            self._failed.cancel()
+
+    # --- records -------------------------------------------------------------------------------------------------
+
+    def _decode(self, stored: StoredRecord) -> Record | None:
+        try:
+            record = decode(stored.data)
+        except BadRecord as error:
+            self._driver.hold(stored.position)
+            self._spawn(self._bury_unread(stored, error.as_failure()))
+            return None
+        if record.session_id != stored.key:
+            self._driver.hold(stored.position)
+            failure = Failure("WrongKey", "the partition key is not the record's session id", retryable=False)
+            self._spawn(self._bury_unread(stored, failure))
+            return None
+        return record
+
+    def _is_covered(self, position: Position, covered: Position) -> bool:
+        if position.shard_id == covered.shard_id:
+            return position.sequence <= covered.sequence
+        if covered.shard_id not in self._lineage or position.shard_id not in self._lineage:
+            return False
+        return self._lineage.index(position.shard_id) < self._lineage.index(covered.shard_id)
+
+    async def _admit(self, session_ids: Iterable[str]) -> None:
+        new = [session_id for session_id in session_ids if not self._driver.knows(session_id)]
+        if not new:
+            return
+        snapshots = await self._insist(lambda: self._equipment.snapshots.load(new), "loading snapshots")
+        for session_id in new:
+            self._restore(session_id, snapshots.get(session_id))
+
+    def _restore(self, session_id: str, snapshot: Snapshot | None) -> None:
+        stage = self._equipment.build(session_id, snapshot.state if snapshot else None)
+        place = snapshot.place if snapshot else None
+        for emitted in self._emitted.pop(session_id, []):
+            if place is not None and emitted.place.shard_id == place.shard_id and emitted.place <= place:
+                continue
+            stage.on_emitted(emitted.record)
+            place = emitted.place
+        if snapshot is not None:
+            self._covered[session_id] = snapshot.upto
+        now_ms = _now_ms()
+        self._equipment.journal.note(session_id, "start", now_ms, snapshot.upto if snapshot else None)
+        self._driver.admit(session_id, stage, snapshot.upto if snapshot else None, place, now_ms)
+
+    # --- deeds ---------------------------------------------------------------------------------------------------
+
+    def _do(self, deeds: list[Deed]) -> None:
+        if self._stopped:
+            return
+        for deed in deeds:
+            match deed:
+                case Put(session_id, record):
+                    put = self._equipment.writer.put(session_id, encode(record))
+                    put.add_done_callback(functools.partial(self._on_put, session_id))
+                case Perform(session_id, call):
+                    self._calls.start(session_id, call)
+                case Bury():
+                    self._spawn(self._bury(deed))
+                case Save():
+                    self._spawn(self._save(deed))
+                case Forget(session_id):
+                    self._calls.cancel(session_id)
+                    self._covered.pop(session_id, None)
+                case Count(metric, value, unit):
+                    self._equipment.metrics.add(metric, value, unit)
+
+    def _on_put(self, session_id: str, put: "asyncio.Future[Position]") -> None:
+        if self._stopped or put.cancelled():
+            return
+        error = put.exception()
+        if error is not None:
+            self._fail(error)
+            return
+        self._do(self._driver.on_written(session_id, put.result()))
+        self._forget_records()
+
+    def _on_reply(self, session_id: str, reply: Reply) -> None:
+        if self._stopped:
+            return
+        now_ms = _now_ms()
+        self._equipment.journal.note(session_id, "reply", now_ms, reply=reply)
+        try:
+            self._do(self._driver.on_reply(session_id, reply, now_ms))
+        except Exception as error:  # noqa: BLE001 - a stage that fails on a reply has no way on: end loudly
+            self._fail(error)
+        self._forget_records()
+
+    async def _tick(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            ticks += 1
+            wake_at_ms = self._driver.wake_at_ms()
+            if ticks % TICKS_TO_LOOK_AFTER == 0 or (wake_at_ms is not None and wake_at_ms <= _now_ms()):
+                self._do(self._driver.on_timer(_now_ms()))
+                self._forget_records()
+
+    def _forget_records(self) -> None:
+        # Bytes are kept while a record may be rejected. Cheap enough to look at only when many have gathered.
+        if len(self._records) > 2 * self._driver.open_records() + 64:
+            self._records = {
+                position: stored for position, stored in self._records.items() if self._driver.is_open(position)
+            }
+
+    async def _bury_unread(self, stored: StoredRecord, failure: Failure) -> None:
+        await self._insist(lambda: self._equipment.dead_letters.bury(stored, failure), "burying a record")
+        self._note_burial(None, failure)
+        self._driver.release(stored.position)
+
+    async def _bury(self, deed: Bury) -> None:
+        stored = self._records[deed.position]
+        await self._insist(lambda: self._equipment.dead_letters.bury(stored, deed.failure), "burying a record")
+        self._note_burial(deed.session_id, deed.failure)
+        self._do(self._driver.on_buried(deed.session_id, deed.position))
+
+    def _note_burial(self, session_id: str | None, failure: Failure) -> None:
+        self._equipment.metrics.add("DeadLetters")
+        self._equipment.log.error(
+            "deadLetter", "an input could not be processed and was kept", session_id, code=failure.code
+        )
+
+    async def _save(self, deed: Save) -> None:
+        snapshot = Snapshot(deed.upto, deed.place, deed.state)
+        async with self._saves:
+            await self._insist(
+                lambda: self._equipment.snapshots.save(deed.session_id, snapshot, self._epoch, self._lineage),
+                "saving a snapshot",
+            )
+        self._equipment.metrics.add("SnapshotSize", len(deed.state), "Bytes")
+        self._do(self._driver.on_saved(deed.session_id, deed.ordinal))
+
+    async def _insist(self, deed: Callable[[], Coroutine[Any, Any, Any]], doing: str) -> Any:
+        """Do it until it is done: without it nothing may go on. Raises errors that no retry mends."""
+        failures = 0
+        while True:
+            try:
+                return await deed()
+            except HeraldError as error:
+                if not error.retryable:
+                    raise
+                failures += 1
+                self._equipment.log.warning("store", "trying again", doing=doing, code=error.code, failures=failures)
+                await asyncio.sleep(backoff_ms(failures, self._uniform) / 1000)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed.done():
+            return
+        if not isinstance(error, LeaseLost):
+            self._equipment.log.error("shard", "the shard's work cannot go on", error=place_of(error))
+        self._failed.set_exception(error)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
