@@ -1,0 +1,85 @@
+"""What a new owner of a shard must know before it goes on: where to read, and what had been written already."""
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from streams.errors import BadRecord, NotFound, Throttled
+from streams.kinesis import Page, Shard, get_iterator, get_page, list_shards
+from streams.records import decode
+from streams.runtime import Emitted
+from streams.stage import Position
+
+LOOK_BACK_MS: Final = 60_000
+"""How long before the first input to be read again an emit may lie that its session's snapshot does not hold yet: a
+snapshot follows within seconds of an emit, or as soon as its inputs are done (35 s at the most)."""
+READ_AGAIN_S: Final = 0.25
+
+
+def rest_of(starts: dict[str, int], settled: Position | None) -> dict[str, int]:
+    """What is left of a closed shard and its ancestors, by shard: the sequence number after which to read.
+
+    starts: where each was begun, in the order of reading. settled: the watermark, None if it never moved.
+    """
+    if settled is None or settled.shard_id not in starts:
+        return starts
+    order = list(starts)
+    left = order[order.index(settled.shard_id) :]
+    return {shard_id: starts[shard_id] for shard_id in left} | {settled.shard_id: settled.sequence}
+
+
+async def first_arrival_ms(kinesis: Any, stream: str, starts: dict[str, int]) -> int | None:
+    """When the first record to be read arrived; None when there is none. Raises HeraldError."""
+    for shard_id, after in starts.items():
+        start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
+        if after:
+            start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": str(after)}
+        try:
+            iterator: str | None = await get_iterator(kinesis, stream, shard_id, **start)
+        except NotFound:
+            continue  # trimmed away
+        while iterator is not None:
+            page = await _page(kinesis, shard_id, iterator, limit=1)
+            if page.records:
+                return page.records[0].arrived_ms
+            iterator = page.iterator if page.behind_ms > 0 else None
+    return None
+
+
+async def read_emitted(kinesis: Any, stream: str, shard: Shard, since_ms: int | None) -> dict[str, list[Emitted]]:
+    """What is on the output stream for the keys of `shard`, by session, in order. Raises HeraldError.
+
+    since_ms: the arrival of the first input to be read; None: nothing is to be read, nothing is looked for.
+    """
+    found: dict[str, list[Emitted]] = defaultdict(list)
+    if since_ms is None:
+        return found
+    moment = datetime.fromtimestamp(max(0, since_ms - LOOK_BACK_MS) / 1000, UTC)
+    for output in await list_shards(kinesis, stream):
+        if not output.overlaps(shard):
+            continue
+        try:
+            iterator: str | None = await get_iterator(
+                kinesis, stream, output.shard_id, ShardIteratorType="AT_TIMESTAMP", Timestamp=moment
+            )
+        except NotFound:
+            continue
+        while iterator is not None:
+            page = await _page(kinesis, output.shard_id, iterator)
+            for stored in page.records:
+                if shard.holds(stored.key):
+                    try:
+                        found[stored.key].append(Emitted(stored.position, decode(stored.data)))
+                    except BadRecord:
+                        continue  # not written by us: its readers bury it
+            iterator = page.iterator if page.behind_ms > 0 else None
+    return found
+
+
+async def _page(kinesis: Any, shard_id: str, iterator: str, limit: int = 10_000) -> Page:
+    while True:
+        try:
+            return await get_page(kinesis, shard_id, iterator, limit)
+        except Throttled:
+            await asyncio.sleep(READ_AGAIN_S)
