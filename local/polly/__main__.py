@@ -1,0 +1,5 @@
+"""`python -m local.polly`."""
+
+from local.polly.server import main
+
+main()

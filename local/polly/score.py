@@ -1,0 +1,102 @@
+"""What is to be spoken, part by part: the language between the SSML reader, the worker and the marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """How a passage is spoken. `rate` 1.0 is normal; `gain_db` None is silence; `pitch_percent` is relative."""
+
+    rate: float = 1.0
+    gain_db: float | None = 0.0
+    pitch_percent: float = 0.0
+    language_code: str | None = None
+    whispered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Text spoken in one way. `offsets[i]` is where its i-th character starts in the request, in bytes of
+    UTF-8; one more at the end says where it ends. Without offsets, the text isn't in the request (aliases)."""
+
+    text: str
+    prosody: Prosody
+    offsets: tuple[int, ...]
+    source: str = ""
+    """What the request has in place of the text, for marks; "" when it is the text itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence. A `natural` one, between sentences, is dropped at either end of the sound."""
+
+    duration_ms: float
+    natural: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An SSML mark, at `start` to `end` in bytes of the request."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A whole request, read. `billed` is its number of characters without tags."""
+
+    parts: tuple[Passage | Pause | Mark, ...]
+    billed: int
+
+
+class Utter(msgspec.Struct, frozen=True, tag=True):
+    """To a worker: speak this. `gain_db` is on top of `sound.NOMINAL_GAIN_DB`; None is silence of that length."""
+
+    text: str
+    voice: str
+    rate: float
+    pitch_percent: float
+    gain_db: float | None
+
+
+class Rest(msgspec.Struct, frozen=True, tag=True):
+    """To a worker: be silent. Also with 0 ms, to hold a mark's place."""
+
+    duration_ms: float
+    natural: bool
+
+
+class Job(msgspec.Struct, frozen=True):
+    """To a worker: one request's parts, in order, and the sample rate wanted."""
+
+    parts: list[Utter | Rest]
+    sample_rate_hz: int
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A word that was spoken: characters of its part's text, and when it starts in the whole sound."""
+
+    part: int
+    start: int
+    length: int
+    time_ms: float
+
+
+class Spoken(msgspec.Struct, frozen=True, tag=True):
+    """From a worker: PCM16LE mono, when each part starts, and when each word does."""
+
+    pcm: bytes
+    part_times_ms: list[float]
+    words: list[Word] = field(default_factory=list)
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """From a worker: the engine could not do it. The reason never holds the text."""
+
+    reason: str
