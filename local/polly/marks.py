@@ -11,7 +11,7 @@ import msgspec
 from local.polly.score import Mark, Passage, Score, Spoken
 
 WORD: Final = re.compile(r"\w+(?:['’\-.]\w+)*")
-SENTENCE: Final = re.compile(r"\S.*?(?:[.!?…]+[\"'’”»)\]]*(?=\s|$)|$)", re.DOTALL)
+SENTENCE: Final = re.compile(r"\S(?:.*?[.!?…]+[\"'’”»)\]]*(?=\s|$)|.*\S)?", re.DOTALL)
 _ORDER: Final = {"sentence": 0, "ssml": 1, "word": 2}
 
 
@@ -26,27 +26,29 @@ def _all(score: Score, spoken: Spoken) -> Iterator[dict[str, Any]]:
     for i, part in enumerate(score.parts):
         start_ms = spoken.part_times_ms[i]
         if isinstance(part, Mark):
-            yield _mark(start_ms, "ssml", part.start, part.end, part.name)
+            yield _mark(start_ms, "ssml", (part.start, part.end), part.name)
         elif isinstance(part, Passage):
             # eSpeak splits some words ("w", "000123") and repeats numbers: a word starts where its first bit does
             starts = [(word.start, word.time_ms) for word in spoken.words if word.part == i]
-            yield from _spans(part, WORD, "word", starts, start_ms)
-            yield from _spans(part, SENTENCE, "sentence", starts, start_ms)
+            end_ms = spoken.part_times_ms[i + 1]
+            for at, mark in part.marks:
+                time_ms = min((time_ms for character, time_ms in starts if character >= at), default=end_ms)
+                yield _mark(time_ms, "ssml", (mark.start, mark.end), mark.name)
+            if part.source:  # what is heard is not what is written, so it is one word and no sentence
+                yield _mark(start_ms, "word", part.span(0, 0), part.source.strip())
+            else:
+                yield from _spans(part, WORD, "word", starts)
+                yield from _spans(part, SENTENCE, "sentence", starts)
 
 
 def _spans(
-    part: Passage, pattern: re.Pattern[str], kind: str, starts: list[tuple[int, float]], start_ms: float
+    part: Passage, pattern: re.Pattern[str], kind: str, starts: list[tuple[int, float]]
 ) -> Iterator[dict[str, Any]]:
-    if part.source:  # an alias: what is heard is not what is written, so it is one word and no sentence
-        if kind == "word":
-            yield _mark(start_ms, kind, part.offsets[0], part.offsets[-1], part.source.strip())
-        return
     for match in pattern.finditer(part.text):
         times = [time_ms for character, time_ms in starts if match.start() <= character < match.end()]
         if times:
-            first, last = part.offsets[match.start()], part.offsets[match.end()]
-            yield _mark(min(times), kind, first, last, match[0])
+            yield _mark(min(times), kind, part.span(*match.span()), match[0])
 
 
-def _mark(time_ms: float, kind: str, start: int, end: int, value: str) -> dict[str, Any]:
-    return {"time": round(time_ms), "type": kind, "start": start, "end": end, "value": value}
+def _mark(time_ms: float, kind: str, span: tuple[int, int], value: str) -> dict[str, Any]:
+    return {"time": round(time_ms), "type": kind, "start": span[0], "end": span[1], "value": value}

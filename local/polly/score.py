@@ -19,15 +19,33 @@ class Prosody:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """An SSML mark, at `start` to `end` in bytes of the request."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """Text spoken in one way. `offsets[i]` is where its i-th character starts in the request, in bytes of
-    UTF-8; one more at the end says where it ends. Without offsets, the text isn't in the request (aliases)."""
+    """Text spoken in one way. `offsets[i]` is where its i-th character starts in the request, in bytes of UTF-8.
+
+    `source` is what the request has in place of the text, where that is something else (an alias); `offsets`
+    are then its start and end. `marks` are those within the text, each before a character of it.
+    """
 
     text: str
     prosody: Prosody
     offsets: tuple[int, ...]
     source: str = ""
-    """What the request has in place of the text, for marks; "" when it is the text itself."""
+    marks: tuple[tuple[int, Mark], ...] = ()
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Bytes of the request that the characters `start` to `end` of the text stand in."""
+        if self.source:
+            return self.offsets[0], self.offsets[1]
+        return self.offsets[start], self.offsets[end - 1] + len(self.text[end - 1].encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +54,6 @@ class Pause:
 
     duration_ms: float
     natural: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """An SSML mark, at `start` to `end` in bytes of the request."""
-
-    name: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True, tag=True):
-    """From a worker: PCM16LE mono, when each part starts, and when each word does."""
+    """From a worker: PCM16LE mono, when each part starts and, one more, the last ends, and when each word starts."""
 
     pcm: bytes
     part_times_ms: list[float]

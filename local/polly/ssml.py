@@ -91,6 +91,7 @@ _TIME: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 _DECIBELS: Final = re.compile(r"([+-]\d+(?:\.\d+)?)dB", re.IGNORECASE)
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)%")
 _SIGNED_PERCENT: Final = re.compile(r"([+-]?\d+(?:\.\d+)?)%")
+_TAG: Final = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^>"'])*>""")
 _MALFORMED: Final = "Invalid SSML request"
 _NOT_NEURAL: Final = "Unsupported Neural feature"
 
@@ -103,7 +104,7 @@ class InvalidSsml(Exception):
 
 def plain(text: str) -> Score:
     """A text without tags, as a score."""
-    return Score((Passage(text, Prosody(), _offsets(text, 0)),), len(text))
+    return Score((Passage(text, Prosody(), _offsets(text, 0)[:-1]),), len(text))
 
 
 def read(document: str, voice: Voice, engine: str) -> Score:
@@ -133,9 +134,11 @@ class _Reader:
         self._parts: list[Passage | Pause | Mark] = []
         self._tags: list[str] = []
         self._prosody = [Prosody()]
-        self._text: list[str] = []
+        self._data = b""
+        self._text = ""
         self._offsets: list[int] = []
         self._text_end = 0
+        self._marks: list[tuple[int, Mark]] = []
         self._alias: str | None = None
         self._say_as = ""
         self._billed = 0
@@ -147,6 +150,7 @@ class _Reader:
         self._parser.StartDoctypeDeclHandler = self._doctype
 
     def read(self, data: bytes) -> Score:
+        self._data = data
         try:
             self._parser.Parse(data, True)
         except expat.ExpatError as error:
@@ -159,27 +163,43 @@ class _Reader:
     def _characters(self, data: str) -> None:
         at = self._parser.CurrentByteIndex
         offsets = _offsets(data, at)
-        self._text.append(data)
+        self._text += data
         self._offsets += offsets[:-1]
         self._text_end = offsets[-1]
         self._billed += len(data)
 
     def _flush(self) -> None:
-        """End the passage: what follows is spoken in another way, or after something else."""
-        text, offsets = "".join(self._text), (*self._offsets, self._text_end)
-        self._text.clear()
+        """End the passage: what follows may be spoken in another way, or come after something else."""
+        text, offsets, marks = self._text, tuple(self._offsets), tuple(self._marks)
+        self._text = ""
         self._offsets.clear()
+        self._marks.clear()
         if not text.strip():
+            self._parts += [mark for _, mark in marks]
             return
-        if self._alias is not None:
-            self._parts.append(Passage(self._alias, self._prosody[-1], (offsets[0], offsets[-1]), text))
-        elif self._say_as in ("characters", "spell-out", "digits", "telephone"):
-            spaced = " ".join(character for character in text if not character.isspace())
-            self._parts.append(Passage(spaced, self._prosody[-1], (offsets[0], offsets[-1]), text))
-        elif self._say_as == "expletive":
-            self._parts.append(Passage("beep", self._prosody[-1], (offsets[0], offsets[-1]), text))
+        spoken = self._spoken_instead(text)
+        if spoken is None:
+            self._add(Passage(text, self._prosody[-1], offsets, marks=marks))
         else:
-            self._parts.append(Passage(text, self._prosody[-1], offsets))
+            self._parts.append(Passage(spoken, self._prosody[-1], (offsets[0], self._text_end), text, marks))
+
+    def _spoken_instead(self, text: str) -> str | None:
+        if self._alias is not None:
+            return self._alias
+        if self._say_as in ("characters", "spell-out", "digits", "telephone"):
+            return " ".join(character for character in text if not character.isspace())
+        return "beep" if self._say_as == "expletive" else None
+
+    def _add(self, passage: Passage) -> None:
+        """A tag that changes nothing must not be heard as a pause: what is spoken alike is spoken at once."""
+        last = self._parts[-1] if self._parts else None
+        if isinstance(last, Passage) and not last.source and last.prosody == passage.prosody:
+            moved = tuple((len(last.text) + at, mark) for at, mark in passage.marks)
+            self._parts[-1] = replace(
+                last, text=last.text + passage.text, offsets=last.offsets + passage.offsets, marks=last.marks + moved
+            )
+        else:
+            self._parts.append(passage)
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if (tag == "speak") != (not self._tags):
@@ -187,12 +207,14 @@ class _Reader:
         handler = _TAGS.get(tag)
         if handler is None:
             raise InvalidSsml(f"{_MALFORMED}: unknown tag")
-        self._flush()
+        if tag != "mark":  # a mark is between two words of one breath
+            self._flush()
         self._tags.append(tag)
         self._prosody.append(handler(self, attributes))
 
     def _end(self, tag: str) -> None:
-        self._flush()
+        if tag != "mark":
+            self._flush()
         self._tags.pop()
         self._prosody.pop()
         if tag in ("p", "s"):
@@ -205,7 +227,8 @@ class _Reader:
     def _pause(self, duration_ms: float) -> None:
         """A natural pause. Where several meet, as at `</s></p>`, the longest counts."""
         if self._parts and isinstance(self._parts[-1], Pause) and self._parts[-1].natural:
-            duration_ms = max(duration_ms, self._parts.pop().duration_ms)  # type: ignore[union-attr] # tested above
+            duration_ms = max(duration_ms, self._parts[-1].duration_ms)
+            self._parts.pop()
         if self._parts:
             self._parts.append(Pause(duration_ms, natural=True))
 
@@ -252,7 +275,8 @@ class _Reader:
     def _mark(self, attributes: Attributes) -> Prosody:
         self._take(attributes, required=("name",))
         start = self._parser.CurrentByteIndex
-        self._parts.append(Mark(attributes["name"], start, start))
+        tag = _TAG.match(self._data, start)
+        self._marks.append((len(self._text), Mark(attributes["name"], start, tag.end() if tag else start)))
         return self._prosody[-1]
 
     def _emphasis(self, attributes: Attributes) -> Prosody:

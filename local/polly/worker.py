@@ -81,6 +81,7 @@ def assemble(job: Job, said: list[Raw], rate_hz: int) -> Spoken:
             piece = np.zeros(round(part.duration_ms * rate_hz / 1000), np.float32)
         pieces.append(piece)
         length += len(piece)
+    times.append(length * 1000 / rate_hz)
     whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     resampled = sound.limit(sound.resample(whole, rate_hz, job.sample_rate_hz))
     return Spoken(sound.to_pcm16(resampled).astype("<i2").tobytes(), times, words)
