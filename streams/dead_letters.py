@@ -78,16 +78,23 @@ class DeadLetters:
 
     async def read(self, letter_id: str) -> DeadLetter | None:
         """A letter, whole."""
-        try:
-            answer = await self._client.query(
-                TableName=self._table,
-                KeyConditionExpression="id = :id",
-                ExpressionAttributeValues={":id": {"S": letter_id}},
-                ConsistentRead=True,
-            )
-        except Exception as error:
-            raise as_error(error, "reading a dead letter") from error
-        rows = sorted(answer["Items"], key=lambda row: int(row["part"]["S"]))
+        found: list[dict[str, Any]] = []
+        arguments: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "id = :id",
+            "ExpressionAttributeValues": {":id": {"S": letter_id}},
+            "ConsistentRead": True,
+        }
+        while True:  # a page has 1 MB at the most
+            try:
+                page = await self._client.query(**arguments)
+            except Exception as error:
+                raise as_error(error, "reading a dead letter") from error
+            found += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = sorted(found, key=lambda row: int(row["part"]["S"]))
         if not rows:
             return None
         facts = rows[0]

@@ -1,0 +1,250 @@
+"""The driver's decisions, as tables of steps and deeds."""
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+import pytest
+
+from streams.driver import (
+    IDLE_MS,
+    MAX_HELD_BYTES,
+    MAX_OPEN_BYTES,
+    SNAPSHOT_EVERY_MS,
+    Bury,
+    Driver,
+    Forget,
+    Perform,
+    Put,
+    Save,
+)
+from streams.errors import Failure
+from streams.records import Record, SessionEvent
+from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Request
+
+Script = Callable[[Input], Iterable[Effect]]
+
+
+class Ask(Request, frozen=True):
+    dependency: ClassVar[str] = "oracle"
+
+
+class Scripted:
+    """A stage that answers inputs by a script, and counts what it was given."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.given = 0
+        self.held = 0
+        self.wake: int | None = None
+        self.replies: list[Reply] = []
+
+    def on_record(self, received: Input, now_ms: int) -> Iterable[Effect]:
+        self.given += 1
+        return self.script(received)
+
+    def on_reply(self, reply: Reply, now_ms: int) -> Iterable[Effect]:
+        self.replies.append(reply)
+        return [Done(reply.value)] if reply.value else []
+
+    def on_timer(self, now_ms: int) -> Iterable[Effect]:
+        self.wake = None
+        return [Count("Woken")]
+
+    def wake_at_ms(self) -> int | None:
+        return self.wake
+
+    def held_bytes(self) -> int:
+        return self.held
+
+    def snapshot(self) -> bytes:
+        return b"%d" % self.given
+
+    def on_emitted(self, record: Record) -> None:
+        raise AssertionError("the driver's runtime restores, not the driver")
+
+
+def at(sequence: int) -> Position:
+    return Position("shard", sequence)
+
+
+def given(sequence: int, session_id: str = "s") -> Input:
+    return Input(at(sequence), SessionEvent(session_id=session_id, event="paused", timestamp=sequence), 0, 0)
+
+
+def copy(received: Input) -> Iterable[Effect]:
+    return [Emit(received.record), Done(received.position)]
+
+
+def ask(received: Input) -> Iterable[Effect]:
+    return [Call(str(received.position.sequence), Ask())]
+
+
+def driver_with(script: Script, *session_ids: str, now_ms: int = 0) -> tuple[Driver, list[Scripted]]:
+    driver = Driver()
+    stages = []
+    for session_id in session_ids or ("s",):
+        stages.append(Scripted(script))
+        driver.admit(session_id, stages[-1], None, None, now_ms)
+    return driver, stages
+
+
+def test_an_input_is_done_only_when_its_emit_is_durable() -> None:
+    driver, _ = driver_with(copy)
+    assert driver.on_input(given(1), 10, 0) == [Put("s", given(1).record)]
+    assert driver.open_records() == 1
+    assert not driver.settled()
+    assert driver.on_written("s", at(100)) == []
+    assert driver.open_records() == 0
+    assert driver.settled()
+
+
+def test_within_a_session_the_second_emit_waits_but_another_session_s_does_not() -> None:
+    driver, _ = driver_with(copy, "s", "t")
+    assert driver.on_input(given(1), 10, 0) == [Put("s", given(1).record)]
+    assert driver.on_input(given(2), 10, 0) == []
+    assert driver.on_input(given(3, "t"), 10, 0) == [Put("t", given(3, "t").record)]
+    assert driver.on_written("s", at(100)) == [Put("s", given(2).record)]
+
+
+def test_no_checkpoint_before_a_snapshot_is_stored_that_covers_the_input() -> None:
+    driver, _ = driver_with(copy)
+    driver.on_input(given(1), 10, 0)
+    driver.on_written("s", at(100))
+    assert driver.checkpoint() is None
+    assert driver.on_timer(SNAPSHOT_EVERY_MS) == [Save("s", 1, at(1), at(100), b"1")]
+    assert driver.checkpoint() is None
+    driver.on_saved("s", 1)
+    assert driver.checkpoint() == at(1)
+
+
+def test_the_checkpoint_is_held_by_the_session_that_is_furthest_behind() -> None:
+    def script(received: Input) -> Iterable[Effect]:
+        return ask(received) if received.record.session_id == "slow" else copy(received)
+
+    driver, _ = driver_with(script, "slow", "fast")
+    driver.on_input(given(1, "slow"), 10, 0)
+    driver.on_input(given(2, "fast"), 10, 0)
+    driver.on_written("fast", at(100))
+    for deed in driver.on_timer(SNAPSHOT_EVERY_MS):
+        assert isinstance(deed, Save)
+        assert deed.session_id == "fast"
+        driver.on_saved("fast", deed.ordinal)
+    assert driver.checkpoint() is None
+    deeds = driver.on_reply("slow", Reply("1", at(1)), SNAPSHOT_EVERY_MS)
+    assert [type(deed) for deed in deeds] == [Save]
+    driver.on_saved("slow", 1)
+    assert driver.checkpoint() == at(2)
+
+
+def test_a_snapshot_waits_until_every_input_up_to_it_is_done_and_only_the_newest_is_stored() -> None:
+    driver, stages = driver_with(ask)
+    for sequence in (1, 2, 3):
+        driver.on_input(given(sequence), 10, sequence * SNAPSHOT_EVERY_MS)
+    assert driver.on_reply("s", Reply("2", at(2)), 3_100) == []
+    assert driver.on_reply("s", Reply("1", at(1)), 3_200) == [Save("s", 2, at(2), None, b"2")]
+    assert driver.on_reply("s", Reply("3", at(3)), 3_300) == []  # one save at a time
+    assert driver.on_saved("s", 2) == [Save("s", 3, at(3), None, b"3")]
+    assert stages[0].given == 3
+
+
+def test_a_rejected_input_is_done_when_it_is_buried() -> None:
+    failure = Failure("Bad", "no", retryable=False)
+    driver, _ = driver_with(lambda received: [Reject(received.position, failure)])
+    assert driver.on_input(given(1), 10, 0) == [Bury("s", at(1), failure)]
+    assert driver.open_records() == 1
+    driver.on_buried("s", at(1))
+    assert driver.open_records() == 0
+
+
+def test_what_an_input_does_to_its_stage_is_a_rejection_that_repeats_nothing() -> None:
+    def explode(received: Input) -> Iterable[Effect]:
+        yield Emit(received.record)
+        raise ValueError("the words that were said")
+
+    driver, _ = driver_with(explode)
+    deeds = driver.on_input(given(1), 10, 0)
+    assert len(deeds) == 1
+    assert isinstance(deeds[0], Bury)
+    assert deeds[0].failure.code == "StageError"
+    assert "ValueError in explode" in deeds[0].failure.message
+    assert "words" not in deeds[0].failure.message
+
+
+def test_an_input_that_cannot_be_read_holds_the_checkpoint_until_it_is_kept() -> None:
+    driver, _ = driver_with(copy)
+    driver.hold(at(1))
+    driver.hold(at(2))
+    driver.release(at(2))
+    assert driver.checkpoint() is None
+    driver.release(at(1))
+    assert driver.checkpoint() == at(2)
+
+
+def test_reading_stops_at_each_bound_and_starts_again_below_it() -> None:
+    driver, stages = driver_with(ask)
+    assert driver.wants_input()
+    stages[0].held = MAX_HELD_BYTES + 1
+    driver.on_input(given(1), 10, 0)
+    assert not driver.wants_input()
+    stages[0].held = MAX_HELD_BYTES
+    driver.on_input(given(2), MAX_OPEN_BYTES, 0)
+    assert not driver.wants_input()
+    driver.on_reply("s", Reply("2", at(2)), 0)
+    assert driver.wants_input()
+
+
+def test_calls_are_performed_and_late_replies_to_forgotten_sessions_dropped() -> None:
+    driver, stages = driver_with(ask)
+    deeds = driver.on_input(given(1), 10, 0)
+    assert deeds == [Perform("s", Call("1", Ask()))]
+    assert driver.open_calls() == 1
+    driver.on_reply("s", Reply("1", None, last=False), 0)
+    assert driver.open_calls() == 1
+    driver.on_reply("s", Reply("1", at(1)), 0)
+    assert driver.open_calls() == 0
+    assert driver.on_reply("nobody", Reply("1", at(1)), 0) == []
+    assert len(stages[0].replies) == 2
+
+
+def test_stages_are_woken_when_they_asked_for_it() -> None:
+    driver, stages = driver_with(copy, "s", "t")
+    assert driver.wake_at_ms() is None
+    stages[1].wake = 500
+    assert driver.wake_at_ms() == 500
+    assert Count("Woken") not in driver.on_timer(499)
+    assert Count("Woken") in driver.on_timer(500)
+    assert driver.wake_at_ms() is None
+
+
+def test_an_idle_session_leaves_memory_only_when_all_it_did_is_covered() -> None:
+    driver, _ = driver_with(copy)
+    driver.on_input(given(1), 10, 0)
+    driver.on_written("s", at(100))
+    assert [type(deed) for deed in driver.on_timer(IDLE_MS)] == [Save]
+    assert driver.knows("s")
+    driver.on_saved("s", 1)
+    assert driver.on_timer(IDLE_MS) == [Forget("s")]
+    assert not driver.knows("s")
+    assert driver.sessions() == 0
+
+
+def test_a_restored_session_saves_again_without_passing_inputs_it_has_not_seen() -> None:
+    driver = Driver()
+    stage = Scripted(lambda received: [Call("1", Ask())])
+    driver.admit("s", stage, at(41), at(99), 0)
+    assert driver.on_timer(SNAPSHOT_EVERY_MS) == []  # nothing has happened since
+    driver.on_input(given(42), 10, 0)
+    assert driver.on_timer(SNAPSHOT_EVERY_MS) == []  # its input is not done
+    assert driver.checkpoint() is None
+
+
+@pytest.mark.parametrize("number_of_candidates", [200])
+def test_snapshots_that_wait_are_bounded(number_of_candidates: int) -> None:
+    driver, _ = driver_with(lambda received: [Call("1", Ask())] if received.position.sequence == 1 else copy(received))
+    driver.on_input(given(1), 10, 0)
+    for n in range(2, number_of_candidates):
+        driver.on_input(given(n), 10, n * SNAPSHOT_EVERY_MS)
+        driver.on_written("s", at(n))
+    deeds = driver.on_reply("s", Reply("1", at(1)), 0)
+    newest = number_of_candidates - 1
+    assert deeds == [Save("s", newest, at(newest), at(newest), b"%d" % newest)]

@@ -1,0 +1,113 @@
+"""The ordered writer and shards as data, on the real twin with its faults."""
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import aiohttp
+import pytest
+
+from streams.errors import NotFound, Throttled
+from streams.kinesis import MAX_HASH, OrderedWriter, Page, get_iterator, get_page, hash_of, list_shards
+from tests.streams.conftest import make_stream
+
+
+async def set_faults(url: str, *faults: dict[str, Any]) -> None:
+    async with aiohttp.ClientSession() as http:
+        await http.put(f"{url}/_herald/faults", json=list(faults))
+
+
+async def read_all(kinesis: Any, stream: str) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for shard in await list_shards(kinesis, stream):
+        iterator: str | None = await get_iterator(
+            kinesis, stream, shard.shard_id, ShardIteratorType="TRIM_HORIZON"
+        )
+        behind = 1
+        while iterator is not None and behind:
+            page: Page = await get_page(kinesis, shard.shard_id, iterator)
+            for stored in page.records:
+                found[stored.key].append(stored.data)
+            iterator, behind = page.iterator, page.behind_ms
+    return found
+
+
+async def test_each_key_s_records_are_in_the_order_of_put(kinesis: Any, prefix: str) -> None:
+    stream = await make_stream(kinesis, prefix, 2)
+    writer = OrderedWriter(kinesis, stream)
+    puts = [writer.put(f"k{n % 7}", b"%d" % n) for n in range(200)]
+    places = await asyncio.gather(*puts)
+    assert len(set(places)) == 200
+    found = await read_all(kinesis, stream)
+    assert found == {f"k{k}": [b"%d" % n for n in range(k, 200, 7)] for k in range(7)}
+    await writer.close()
+
+
+async def test_partial_failures_are_sent_again_in_order_and_once(
+    kinesis: Any, kinesis_url: str, prefix: str
+) -> None:
+    stream = await make_stream(kinesis, prefix, 2)
+    writer = OrderedWriter(kinesis, stream)
+    await set_faults(kinesis_url, {"kind": "partial", "operation": "PutRecords", "probability": 0.5, "count": 20})
+    try:
+        await asyncio.gather(*[writer.put(f"k{n % 5}", b"%d" % n) for n in range(100)])
+    finally:
+        await set_faults(kinesis_url)
+    assert await read_all(kinesis, stream) == {f"k{k}": [b"%d" % n for n in range(k, 100, 5)] for k in range(5)}
+    await writer.close()
+
+
+async def test_a_throttled_stream_is_tried_again_until_it_takes_the_record(
+    kinesis: Any, kinesis_url: str, prefix: str
+) -> None:
+    stream = await make_stream(kinesis, prefix)
+    writer = OrderedWriter(kinesis, stream)
+    await set_faults(kinesis_url, {"kind": "throttle", "operation": "PutRecords", "count": 3})
+    try:
+        await writer.put("k", b"x")
+    finally:
+        await set_faults(kinesis_url)
+    assert writer.failing() == 0
+    assert await read_all(kinesis, stream) == {"k": [b"x"]}
+    await writer.close()
+
+
+async def test_bounded_attempts_end_with_the_error(kinesis: Any, kinesis_url: str, prefix: str) -> None:
+    stream = await make_stream(kinesis, prefix)
+    writer = OrderedWriter(kinesis, stream, attempts=2)
+    await set_faults(kinesis_url, {"kind": "throttle", "operation": "PutRecords", "count": 2})
+    try:
+        with pytest.raises(Throttled):
+            await writer.put("k", b"x")
+    finally:
+        await set_faults(kinesis_url)
+    await writer.put("k", b"y")
+    assert await read_all(kinesis, stream) == {"k": [b"y"]}
+    await writer.close()
+
+
+async def test_a_missing_stream_is_an_error_that_no_retry_mends(kinesis: Any) -> None:
+    writer = OrderedWriter(kinesis, "nothing-of-that-name")
+    with pytest.raises(NotFound):
+        await writer.put("k", b"x")
+    with pytest.raises(NotFound):
+        await list_shards(kinesis, "nothing-of-that-name")
+    await writer.close()
+
+
+async def test_shards_know_their_range_and_lineage(kinesis: Any, prefix: str) -> None:
+    stream = await make_stream(kinesis, prefix)
+    await kinesis.split_shard(
+        StreamName=stream, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127)
+    )
+    await kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 0.05})
+    parent, left, right = await list_shards(kinesis, stream)
+    assert (parent.is_open, left.is_open, right.is_open) == (False, True, True)
+    assert left.parents == right.parents == (parent.shard_id,)
+    assert (left.start_hash, right.end_hash) == (0, MAX_HASH)
+    assert left.overlaps(parent)
+    assert not left.overlaps(right)
+    for key in ("golden-eagle-427", "a", "b", "c"):
+        assert parent.holds(key)
+        assert left.holds(key) != right.holds(key)
+        assert left.holds(key) == (hash_of(key) < 2**127)

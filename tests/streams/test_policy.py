@@ -1,0 +1,57 @@
+"""Row S5: full jitter, and a breaker that opens, waits, probes and closes."""
+
+import pytest
+
+from streams.policy import BASE_MS, CAP_MS, FAILURES_TO_OPEN, OPEN_MS, Breaker, backoff_ms
+
+
+@pytest.mark.parametrize(
+    ("failures", "longest_ms"), [(1, BASE_MS), (2, 200), (3, 400), (5, 1_600), (6, CAP_MS), (500, CAP_MS)]
+)
+def test_backoff_doubles_up_to_the_cap_and_spreads_over_the_whole_span(failures: int, longest_ms: int) -> None:
+    assert backoff_ms(failures, lambda: 0.0) == 0
+    assert backoff_ms(failures, lambda: 0.5) == longest_ms / 2
+
+
+def test_the_breaker_opens_after_five_failures_in_a_row_only() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES_TO_OPEN - 1):
+        breaker.failed(0)
+    breaker.succeeded()
+    for _ in range(FAILURES_TO_OPEN - 1):
+        breaker.failed(0)
+    assert not breaker.is_open()
+    breaker.failed(0)
+    assert breaker.is_open()
+    assert not breaker.may_call(OPEN_MS - 1)
+
+
+def test_half_open_lets_one_probe_through_whose_success_closes() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed(1_000)
+    assert breaker.retry_at_ms() == 1_000 + OPEN_MS
+    assert breaker.may_call(1_000 + OPEN_MS)
+    assert not breaker.may_call(1_000 + OPEN_MS)
+    breaker.succeeded()
+    assert not breaker.is_open()
+    assert breaker.may_call(0)
+
+
+def test_a_failed_probe_opens_again_for_the_whole_time() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed(0)
+    assert breaker.may_call(OPEN_MS)
+    breaker.failed(OPEN_MS)
+    assert not breaker.may_call(2 * OPEN_MS - 1)
+    assert breaker.may_call(2 * OPEN_MS)
+
+
+def test_an_abandoned_probe_frees_its_place() -> None:
+    breaker = Breaker()
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.failed(0)
+    assert breaker.may_call(OPEN_MS)
+    breaker.abandoned()
+    assert breaker.may_call(OPEN_MS)
