@@ -20,9 +20,7 @@ async def set_faults(url: str, *faults: dict[str, Any]) -> None:
 async def read_all(kinesis: Any, stream: str) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = defaultdict(list)
     for shard in await list_shards(kinesis, stream):
-        iterator: str | None = await get_iterator(
-            kinesis, stream, shard.shard_id, ShardIteratorType="TRIM_HORIZON"
-        )
+        iterator: str | None = await get_iterator(kinesis, stream, shard.shard_id, ShardIteratorType="TRIM_HORIZON")
         behind = 1
         while iterator is not None and behind:
             page: Page = await get_page(kinesis, shard.shard_id, iterator)
@@ -43,9 +41,7 @@ async def test_each_key_s_records_are_in_the_order_of_put(kinesis: Any, prefix: 
     await writer.close()
 
 
-async def test_partial_failures_are_sent_again_in_order_and_once(
-    kinesis: Any, kinesis_url: str, prefix: str
-) -> None:
+async def test_partial_failures_are_sent_again_in_order_and_once(kinesis: Any, kinesis_url: str, prefix: str) -> None:
     stream = await make_stream(kinesis, prefix, 2)
     writer = OrderedWriter(kinesis, stream)
     await set_faults(kinesis_url, {"kind": "partial", "operation": "PutRecords", "probability": 0.5, "count": 20})
@@ -97,9 +93,7 @@ async def test_a_missing_stream_is_an_error_that_no_retry_mends(kinesis: Any) ->
 
 async def test_shards_know_their_range_and_lineage(kinesis: Any, prefix: str) -> None:
     stream = await make_stream(kinesis, prefix)
-    await kinesis.split_shard(
-        StreamName=stream, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127)
-    )
+    await kinesis.split_shard(StreamName=stream, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
     await kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 0.05})
     parent, left, right = await list_shards(kinesis, stream)
     assert (parent.is_open, left.is_open, right.is_open) == (False, True, True)

@@ -1,0 +1,65 @@
+"""Errors of the services in our words: what may be tried again, and nothing that was sent."""
+
+import aiohttp
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from streams.aws import Clients, as_error
+from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+from tests.support.services import CREDENTIALS, free_port
+
+
+def client_error(code: str, status: int) -> ClientError:
+    answer = {"Error": {"Code": code, "Message": "says"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Operation")  # type: ignore[arg-type]  # the stub asks for every field of AWS
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (client_error("ProvisionedThroughputExceededException", 400), Throttled, None),
+        (client_error("ThrottlingException", 400), Throttled, None),
+        (client_error("SomethingNew", 429), Throttled, None),
+        (client_error("LimitExceededException", 400), Throttled, None),
+        (client_error("ResourceNotFoundException", 400), NotFound, None),
+        (client_error("GoneException", 410), NotFound, None),
+        (client_error("InternalFailure", 500), Unavailable, None),
+        (client_error("ServiceUnavailable", 503), Unavailable, None),
+        (client_error("ValidationException", 400), Refused, None),
+        (client_error("InvalidSsmlException", 400), Refused, None),
+        (TimeoutError(), TimedOut, "TimedOut"),
+        (ConnectionResetError("reset"), Unavailable, "Unavailable"),
+        (aiohttp.ServerDisconnectedError(), Unavailable, "Unavailable"),
+        (EndpointConnectionError(endpoint_url="http://x"), Unavailable, "Unavailable"),
+    ],
+)
+def test_each_kind_of_error(error: BaseException, kind: type[HeraldError], code: str | None) -> None:
+    ours = as_error(error, "asking")
+    assert type(ours) is kind
+    assert str(ours).startswith("asking: ")
+    if isinstance(error, ClientError):
+        assert ours.code == error.response["Error"]["Code"]
+        assert "says" in str(ours)
+    else:
+        assert ours.code == code
+
+
+def test_ours_stay_as_they_are_and_bugs_are_not_dressed_up() -> None:
+    ours = Refused("no")
+    assert as_error(ours, "asking") is ours
+    with pytest.raises(KeyError):
+        as_error(KeyError("x"), "asking")
+
+
+async def test_nobody_there_is_unavailable_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KINESIS", f"http://127.0.0.1:{free_port()}")
+    async with Clients() as clients:
+        kinesis = await clients.get("kinesis")
+        assert await clients.get("kinesis") is kinesis
+        with pytest.raises(Unavailable):
+            try:
+                await kinesis.list_streams()
+            except Exception as error:
+                raise as_error(error, "listing") from error

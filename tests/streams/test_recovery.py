@@ -1,0 +1,66 @@
+"""What a new owner learns: where to read on, and what had been written for its keys."""
+
+from typing import Any
+
+import pytest
+
+from streams.kinesis import OrderedWriter, list_shards
+from streams.records import SessionEvent, encode
+from streams.recovery import first_arrival_ms, read_emitted, rest_of
+from streams.stage import Position
+from tests.streams.conftest import make_stream
+
+
+@pytest.mark.parametrize(
+    ("settled", "rest"),
+    [
+        (None, {"grandparent": 5, "parent": 0, "own": 0}),
+        (Position("grandparent", 9), {"grandparent": 9, "parent": 0, "own": 0}),
+        (Position("parent", 3), {"parent": 3, "own": 0}),
+        (Position("own", 7), {"own": 7}),
+    ],
+)
+def test_the_rest_begins_where_the_watermark_stands(settled: Position | None, rest: dict[str, int]) -> None:
+    assert rest_of({"grandparent": 5, "parent": 0, "own": 0}, settled) == rest
+    assert list(rest_of({"grandparent": 5, "parent": 0, "own": 0}, settled)) == list(rest)
+
+
+def event(session_id: str, timestamp: int) -> SessionEvent:
+    return SessionEvent(session_id=session_id, event="paused", timestamp=timestamp)
+
+
+async def test_the_first_arrival_is_that_of_the_first_record_to_be_read(kinesis: Any, prefix: str) -> None:
+    stream = await make_stream(kinesis, prefix)
+    (shard,) = await list_shards(kinesis, stream)
+    assert await first_arrival_ms(kinesis, stream, {shard.shard_id: 0}) is None
+    writer = OrderedWriter(kinesis, stream)
+    first = await writer.put("s", encode(event("s", 1)))
+    second = await writer.put("s", encode(event("s", 2)))
+    early = await first_arrival_ms(kinesis, stream, {shard.shard_id: 0})
+    later = await first_arrival_ms(kinesis, stream, {shard.shard_id: first.sequence})
+    assert early is not None
+    assert later is not None
+    assert early <= later
+    assert await first_arrival_ms(kinesis, stream, {shard.shard_id: second.sequence}) is None
+    await writer.close()
+
+
+async def test_what_was_emitted_is_found_by_session_in_order_for_the_shard_s_keys_only(
+    kinesis: Any, prefix: str
+) -> None:
+    stream = await make_stream(kinesis, prefix, 2)
+    writer = OrderedWriter(kinesis, stream)
+    for timestamp in range(5):
+        for session in ("a", "b", "c", "d"):
+            await writer.put(session, encode(event(session, timestamp)))
+    await writer.put("a", b"rubbish")
+    left, _ = await list_shards(kinesis, stream)
+    mine = {session for session in ("a", "b", "c", "d") if left.holds(session)}
+    assert 0 < len(mine) < 4
+    now = await first_arrival_ms(kinesis, stream, {left.shard_id: 0})
+    found = await read_emitted(kinesis, stream, left, now)
+    assert set(found) == mine
+    for session in mine:
+        assert [row.record for row in found[session]] == [event(session, timestamp) for timestamp in range(5)]
+    assert await read_emitted(kinesis, stream, left, None) == {}
+    await writer.close()

@@ -1,0 +1,173 @@
+"""The driver's shell: rubbish is kept, covered inputs are passed over, a newer owner ends the work."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streams.dead_letters import DeadLetters
+from streams.errors import Failure, LeaseLost
+from streams.journal import Journal
+from streams.kinesis import OrderedWriter, StoredRecord
+from streams.policy import Breaker
+from streams.records import AudioChunk, SessionEvent, decode, encode
+from streams.runtime import Emitted, Equipment, ShardRuntime
+from streams.snapshots import Snapshot, Snapshots
+from streams.stage import Position, StageBuilder
+from streams.telemetry import Log, Metrics
+from tests.streams.conftest import make_stream
+from tests.streams.test_kinesis import read_all
+from tests.support.copy_stage import CopyStage
+
+SHARD = "shardId-000000000000"
+
+
+def stored(sequence: int, data: bytes | None = None, key: str = "s", shard_id: str = SHARD) -> StoredRecord:
+    chunk = AudioChunk(session_id="s", connection="c", admitted_at_ms=0, pcm=b"", sequence=sequence)
+    return StoredRecord(Position(shard_id, sequence), key, encode(chunk) if data is None else data, 0)
+
+
+class Bench:
+    def __init__(self, kinesis: Any, dynamo: Any, prefix: str) -> None:
+        log = Log("copy")
+        self.kinesis = kinesis
+        self.output = f"{prefix}-out"
+        self.snapshots = Snapshots(dynamo, f"{prefix}-Snapshots", "copy")
+        self.dead_letters = DeadLetters(dynamo, f"{prefix}-DeadLetters", "copy", "in")
+        self.breakers: dict[str, Breaker] = {}
+        self.equipment = Equipment(
+            stage="copy",
+            build=CopyStage,
+            services=[],
+            breakers=self.breakers,
+            writer=OrderedWriter(kinesis, self.output),
+            snapshots=self.snapshots,
+            dead_letters=self.dead_letters,
+            journal=Journal(None, "copy", "w", "0", log),
+            log=log,
+            metrics=Metrics("copy"),
+        )
+
+    def open(
+        self,
+        epoch: int = 1,
+        lineage: tuple[str, ...] = (SHARD,),
+        emitted: dict[str, list[Emitted]] | None = None,
+        build: StageBuilder = CopyStage,
+    ) -> ShardRuntime:
+        return ShardRuntime(self.equipment._replace(build=build), lineage, epoch, emitted or {}, lambda: 0.5)
+
+    async def copied(self) -> list[int | None]:
+        rows = (await read_all(self.kinesis, self.output)).get("s", [])
+        records = [decode(row) for row in rows]
+        return [record.sequence for record in records if isinstance(record, AudioChunk)]
+
+
+@pytest.fixture
+async def bench(kinesis: Any, dynamo: Any, prefix: str, snapshots_table: str, dead_letters_table: str) -> Bench:
+    await make_stream(kinesis, f"{prefix}-out")
+    return Bench(kinesis, dynamo, prefix)
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_what_cannot_be_read_is_kept_with_its_reason_and_the_shard_goes_on(bench: Bench) -> None:
+    runtime = bench.open()
+    await runtime.give([stored(0), stored(1, b"rubbish"), stored(2, key="t"), stored(3)])
+    await until(lambda: runtime.checkpoint() == Position(SHARD, 3))
+    await runtime.stop()
+    rubbish = await bench.dead_letters.read(f"copy.{SHARD}.1")
+    wrong_key = await bench.dead_letters.read(f"copy.{SHARD}.2")
+    assert rubbish is not None
+    assert (rubbish.data, rubbish.failure.code) == (b"rubbish", "BadRecord")
+    assert wrong_key is not None
+    assert wrong_key.failure.code == "WrongKey"
+    assert await bench.copied() == [0, 3]
+
+
+async def test_an_input_that_its_stage_cannot_stand_is_kept_with_its_bytes(bench: Bench) -> None:
+    event = encode(SessionEvent(session_id="s", event="paused", timestamp=1))
+    runtime = bench.open()
+    await runtime.give([stored(0), stored(1, event), stored(2)])
+    await until(lambda: runtime.checkpoint() == Position(SHARD, 2))
+    await runtime.stop()
+    letter = await bench.dead_letters.read(f"copy.{SHARD}.1")
+    assert letter is not None
+    assert letter.data == event
+    assert letter.failure == Failure("StageError", letter.failure.message, retryable=False)
+    assert await bench.copied() == [0, 2]
+
+
+async def test_inputs_that_the_snapshot_holds_are_passed_over(bench: Bench) -> None:
+    await bench.snapshots.save("s", Snapshot(Position(SHARD, 2), None, b"\x02"), 1, [SHARD])
+    runtime = bench.open()
+    await runtime.give([stored(n) for n in range(5)])
+    await until(lambda: runtime.checkpoint() == Position(SHARD, 4))
+    await runtime.stop()
+    assert await bench.copied() == [3, 4]
+
+
+async def test_a_snapshot_of_the_child_covers_all_of_the_parent(bench: Bench) -> None:
+    child = "shardId-000000000001"
+    await bench.snapshots.save("s", Snapshot(Position(child, 1), None, b"\x06"), 1, [SHARD, child])
+    runtime = bench.open(lineage=(SHARD, child))
+    await runtime.give([stored(n) for n in range(5)])
+    await runtime.give([stored(n, shard_id=child) for n in range(3)])
+    await runtime.give([StoredRecord(Position(child, 3), "s", stored(7).data, 0)])
+    await until(lambda: runtime.checkpoint() == Position(child, 3))
+    await runtime.stop()
+    assert await bench.copied() == [7]
+
+
+async def test_what_was_emitted_since_the_snapshot_is_not_emitted_again(bench: Bench) -> None:
+    place = Position("out", 10)
+    await bench.snapshots.save("s", Snapshot(Position(SHARD, 0), place, b"\x00"), 1, [SHARD])
+    emitted = [Emitted(Position("out", 10 + n), decode(stored(n).data)) for n in range(3)]
+    runtime = bench.open(emitted={"s": emitted})
+    await runtime.give([stored(n) for n in range(5)])
+    await until(lambda: runtime.checkpoint() == Position(SHARD, 4))
+    await runtime.stop()
+    assert await bench.copied() == [3, 4]
+
+
+async def test_a_newer_owner_s_snapshot_ends_the_work(bench: Bench) -> None:
+    old, new = bench.open(epoch=1), bench.open(epoch=2)
+    await new.give([stored(0)])
+    await until(lambda: new.checkpoint() is not None)
+    await old.give([stored(1)])
+    async with asyncio.timeout(10):
+        with pytest.raises(LeaseLost):
+            await asyncio.shield(old.failed)
+    await old.stop()
+    await new.stop()
+
+
+async def test_nothing_starts_after_a_stop(bench: Bench) -> None:
+    runtime = bench.open()
+    await runtime.stop()
+    await runtime.give([stored(0)])
+    assert await bench.copied() == []
+    assert runtime.checkpoint() is None
+
+
+async def test_an_open_breaker_stops_reading(bench: Bench) -> None:
+    runtime = bench.open()
+    bench.breakers["oracle"] = Breaker(failures_to_open=1)
+    assert runtime.wants_input()
+    bench.breakers["oracle"].failed(0)
+    assert not runtime.wants_input()
+    bench.breakers["oracle"].succeeded()
+    assert runtime.wants_input()
+    await runtime.stop()
+
+
+async def test_drain_waits_for_what_is_under_way(bench: Bench) -> None:
+    runtime = bench.open()
+    await runtime.give([stored(n) for n in range(20)])
+    await runtime.drain(5)
+    assert await bench.copied() == list(range(20))
+    await runtime.stop()
