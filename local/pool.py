@@ -1,11 +1,17 @@
-"""A bounded pool of engines with a bounded queue before it: it says when it is full instead of growing."""
+"""A bounded pool of engines with a bounded queue before it: it says when it is full instead of growing.
+
+And `connect`, by which an event loop talks to engines that are processes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, Protocol, TypeVar
+from typing import IO, Generic, Protocol, TypeVar
+
+_MAX_ANSWER_BYTES = 1 << 20
+"""More than any engine answers before its separator, so that a reader never stops for being full."""
 
 
 class Member(Protocol):
@@ -88,3 +94,22 @@ class Pool(Generic[M]):
             await member.close()
         self.made += 1
         return await self._make()
+
+
+async def connect(source: IO[bytes], sink: IO[bytes]) -> tuple[asyncio.StreamReader, asyncio.WriteTransport]:
+    """Read one pipe and write another in the event loop. Closes both if it does not succeed, cancellation included."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_MAX_ANSWER_BYTES)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    try:
+        reading, _ = await loop.connect_read_pipe(lambda: protocol, source)
+        try:
+            writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sink)
+        except BaseException:
+            reading.close()
+            raise
+    except BaseException:
+        source.close()
+        sink.close()
+        raise
+    return reader, writer

@@ -4,6 +4,7 @@ Reading order:
 
 - `voices`      the voices on offer: Polly's ids, and the eSpeak voice that speaks for each
 - `ssml`        SSML read strictly, as the service does: a document becomes a score of parts
+- `levels`      what the names of volumes, rates, pitches and pauses mean in numbers
 - `score`       the parts: text with its prosody, pauses, marks; what a worker is asked for
 - `sound`       the arithmetic on samples: trimming, stretching, gain, resampling, G.711
 - `espeak`      the C library by `ctypes`

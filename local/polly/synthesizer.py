@@ -12,6 +12,7 @@ import msgspec
 
 from local.polly.score import Failed, Job, Spoken
 from local.polly.worker import LENGTH
+from local.pool import connect
 
 TIME_LIMIT_S: Final = 20.0
 """For one request, its limit of 3,000 characters at the slowest rate included (2 s on an idle core)."""
@@ -39,13 +40,20 @@ class Synthesizer:
     async def start(cls) -> Synthesizer:
         """Start a worker and wait until it is ready. Raises `WorkerError`."""
         worker = _spawn()
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        await loop.connect_read_pipe(lambda: protocol, worker.stdout)
-        writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, worker.stdin)
+        assert worker.stdout is not None
+        assert worker.stdin is not None
+        try:
+            reader, writer = await connect(worker.stdout, worker.stdin)
+        except BaseException:  # a caller that goes away now must not leave it behind either
+            worker.kill()
+            worker.wait()
+            raise
         synthesizer = cls(worker, writer, reader)
-        await synthesizer._exchange(b"", _START_S)
+        try:
+            await synthesizer._exchange(b"", _START_S)
+        except BaseException:
+            await synthesizer.close()
+            raise
         return synthesizer
 
     @property

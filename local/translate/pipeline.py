@@ -14,12 +14,14 @@ import signal
 import subprocess
 from typing import Final
 
+from local.pool import connect
 from local.translate.routes import Leg
+from local.translate.text import END_MARK
 
 TIME_LIMIT_S: Final = 8.0
 """For one piece, with the loading of the data for the first one (1.3 s for Catalan to French on an idle core)."""
 
-_MAX_ANSWER_BYTES: Final = 1 << 20
+_END: Final = f"{END_MARK}\0".encode()
 _END_S: Final = 1.0
 
 
@@ -56,11 +58,11 @@ class Pipeline:
             os.close(feed)
             _kill(processes)
             raise PipelineError(f"{leg.mode} cannot be started: {error.strerror}") from error
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=_MAX_ANSWER_BYTES)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        await loop.connect_read_pipe(lambda: protocol, os.fdopen(source, "rb", buffering=0))
-        writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(feed, "wb", buffering=0))
+        try:
+            reader, writer = await connect(os.fdopen(source, "rb", buffering=0), os.fdopen(feed, "wb", buffering=0))
+        except BaseException:  # a caller that goes away now must not leave them behind either
+            _kill(processes)
+            raise
         return cls(processes, writer, reader)
 
     @property
@@ -74,7 +76,7 @@ class Pipeline:
         return self._usable and all(process.poll() is None for process in self._processes)
 
     async def translate(self, text: bytes, time_limit_s: float = TIME_LIMIT_S) -> bytes:
-        """Send one text (no NUL in it), return what comes back up to its NUL.
+        """Send one text (no NUL in it, `text.END_MARK` at its end), return what comes back up to its NUL.
 
         Raises `PipelineError` if the pipeline ends or is late. However this is left but by an answer,
         cancellation included, the pipeline is killed.
@@ -91,6 +93,8 @@ class Pipeline:
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError) as error:
             raise PipelineError("a program of the pipeline ended") from error
         else:
+            if not answer.endswith(_END):
+                raise PipelineError("a program of the pipeline ended")
             self._usable = True
             return answer[:-1]
         finally:

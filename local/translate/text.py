@@ -25,8 +25,9 @@ _BLANK: Final = re.compile(r"\s+")
 _CODE: Final = re.compile(r"\b[^\W\d_]+\d\w*\b")
 _FIRST_WORD: Final = re.compile(r"\w+")
 _ENGLISH_I: Final = re.compile(r"\bi\b(?![.\-])")
-_END_MARK: Final = "[]\n"
-"""An empty blank before NUL. A word directly before NUL makes the analyser and the tagger swallow the flush."""
+END_MARK: Final = "[]\n"
+"""An empty blank, at the end of every request and so of every answer. A word directly before NUL makes the analyser
+and the tagger swallow the flush; and a pipeline of which a program dies answers NUL alone, as if all were well."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,13 @@ def to_engine(piece: str, source: str) -> tuple[bytes, bool]:
         text = _ENGLISH_I.sub("I", text)
     open_end = text[-1] not in ".?!"
     escaped = _SPECIAL.sub(r"\\\g<0>", text) + ("." if open_end else "")
-    return (escaped + _END_MARK).encode(), open_end
+    return (escaped + END_MARK).encode(), open_end
 
 
 def from_engine(answer: bytes, open_end: bool) -> str:
     """What a pipeline answered, as text, on one line, with the added full stop taken off again."""
     text = answer.decode("utf-8", errors="replace").rstrip()
-    text = text.removesuffix("[]").rstrip()
+    text = text.removesuffix(END_MARK.rstrip()).rstrip()
     if open_end:
         text = text.removesuffix(".").rstrip()
     return " ".join(re.sub(r"\\(.)", r"\1", text).split())
