@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,10 @@ sys.exit(main(StageDefinition(StageSpec("copy", "audio", "transcripts"), Setting
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Iterator[str]:
-    path = tmp_path / "copy.py"
+def script(tmp_path: Path) -> str:
+    path = tmp_path / "copier.py"  # not copy.py: that is the library's
     path.write_text(PROGRAM)
-    yield str(path)
+    return str(path)
 
 
 @pytest.mark.parametrize(
