@@ -22,4 +22,5 @@ Reading order:
     eventstream.py   framing of SubscribeToShard
     server.py        requests, faults, control plane
     listener.py      the port
+    connections.py   cutting one, as a fault
 """

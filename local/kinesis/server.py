@@ -21,6 +21,7 @@ from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]  # gr
 
 from local import faults, sigv4
 from local.kinesis import eventstream, requests, wire
+from local.kinesis.connections import drop_connection
 from local.kinesis.errors import KinesisError
 from local.kinesis.operations import OPERATIONS, SUBSCRIBE
 from local.kinesis.store import StoreError
@@ -86,11 +87,11 @@ class App:
             if not known:
                 raise KinesisError("UnknownOperationException", "")
             fault = self._faults.pick(operation)
-            if fault is not None and await self._suffers(fault, protocol):
+            if fault is not None and await self._suffers(fault, scope, protocol):
                 calls["faults"] += 1
                 return
             if operation == SUBSCRIBE:
-                await self._subscribe(body, encoding, protocol, fault)
+                await self._subscribe(body, encoding, scope, protocol, fault)
                 return
             partial = fault is not None and fault.kind == "partial"
             answer = await self._answer(operation, body, encoding, calls, partial=partial)
@@ -169,7 +170,7 @@ class App:
         except StoreError as error:  # every caller has been told
             _log.error("records not written", extra={"error": str(error)})
 
-    async def _suffers(self, fault: faults.Fault, protocol: HTTPProtocol) -> bool:
+    async def _suffers(self, fault: faults.Fault, scope: Scope, protocol: HTTPProtocol) -> bool:
         """Do what a fault says before the call; whether that was all there will be."""
         match fault.kind:
             case "throttle":
@@ -181,15 +182,26 @@ class App:
                 await asyncio.sleep(fault.delay_ms / 1000)
                 return False
             case "cut" if not fault.after_bytes:
-                await _cut(protocol)
+                drop_connection(scope.client)
                 return True
             case "half_open":
-                await self._stopping.wait()
+                await self._until_gone(protocol)
                 return True
             case _:
                 return False
 
-    async def _subscribe(self, body: bytes, encoding: str, protocol: HTTPProtocol, fault: faults.Fault | None) -> None:
+    async def _until_gone(self, protocol: HTTPProtocol) -> None:
+        """Wait until the caller hangs up, or the twin stops."""
+        ends = [asyncio.ensure_future(protocol.client_disconnect()), asyncio.create_task(self._stopping.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+
+    async def _subscribe(
+        self, body: bytes, encoding: str, scope: Scope, protocol: HTTPProtocol, fault: faults.Fault | None
+    ) -> None:
         now_ms = _now_ms()
         subscription = subscribe(self._twin, wire.decode(body, requests.SubscribeToShard, encoding), now_ms)
         wake = asyncio.Event()
@@ -208,6 +220,7 @@ class App:
                 if message is not None:
                     if cut_after is not None and sent + len(message) > cut_after:
                         await transport.send_bytes(message[: cut_after - sent])
+                        drop_connection(scope.client)
                         return
                     await transport.send_bytes(message)
                     sent += len(message)
@@ -275,12 +288,6 @@ async def _wait(wake: asyncio.Event, timeout_s: float) -> None:
     except TimeoutError:
         return
     wake.clear()
-
-
-async def _cut(protocol: HTTPProtocol) -> None:
-    """Promise more than is sent: the server drops the connection (HTTP/1.1) or resets the stream (HTTP/2)."""
-    transport = protocol.response_stream(200, [("content-length", "65536")])
-    await transport.send_bytes(b"{")
 
 
 def _control_answer(protocol: HTTPProtocol, status: int, body: bytes) -> None:

@@ -22,7 +22,7 @@ class _Writer(threading.Thread):
     """Puts numbered records, one by one and in batches in turn; notes what was acknowledged, and where."""
 
     def __init__(self, url: str, name: str, stop: threading.Event) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self._kinesis = client(url)
         self._label = name
         self._stop_writing = stop
@@ -50,7 +50,7 @@ class _Reader(threading.Thread):
     """Follows one shard from its start, through the twin's deaths, until told to end at a quiet tip."""
 
     def __init__(self, url: str, shard_id: str, stop: threading.Event) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self._kinesis = client(url)
         self._shard_id = shard_id
         self._stop_reading = stop
