@@ -15,9 +15,16 @@ SENTENCE: Final = re.compile(r"\S(?:.*?[.!?…]+[\"'’”»)\]]*(?=\s|$)|.*\S)?
 _ORDER: Final = {"sentence": 0, "ssml": 1, "word": 2}
 
 
-def lines(score: Score, spoken: Spoken, kinds: Collection[str]) -> bytes:
-    """The marks of the asked kinds (`sentence`, `word`, `ssml`), a JSON object a line, in order of time."""
+def lines(request: str, score: Score, spoken: Spoken, kinds: Collection[str]) -> bytes:
+    """The marks of the asked kinds (`sentence`, `word`, `ssml`), a JSON object a line, in order of time.
+
+    `request` is the text as it was sent: a sentence is shown as it stands there, with its tags.
+    """
     marks = [mark for mark in _all(score, spoken) if mark["type"] in kinds]
+    data = request.encode("utf-8", "surrogatepass")
+    for mark in marks:
+        if mark["type"] == "sentence":
+            mark["value"] = data[mark["start"] : mark["end"]].decode("utf-8", "replace")
     marks.sort(key=lambda mark: (mark["time"], _ORDER[mark["type"]]))
     return b"".join(msgspec.json.encode(mark) + b"\n" for mark in marks)
 

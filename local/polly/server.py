@@ -104,7 +104,7 @@ class PollyService:
     def _encode(speech: wire.SynthesizeSpeech, score: Score, spoken: Spoken) -> bytes:
         match speech.output_format:
             case "json":
-                return marks.lines(score, spoken, speech.speech_mark_types)
+                return marks.lines(speech.text, score, spoken, speech.speech_mark_types)
             case "mulaw":
                 return sound.mu_law(np.frombuffer(spoken.pcm, "<i2"))
             case "alaw":

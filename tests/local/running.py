@@ -86,7 +86,7 @@ def running(name: str, *arguments: str) -> Iterator[Running]:
 @contextmanager
 def client(service: str, url: str, *, secret: str = SECRET, attempts: int = 1, timeout_s: float = 20) -> Iterator[Any]:
     """A boto3 client of a twin; without retries unless asked for."""
-    config = Config(retries={"total_max_attempts": attempts, "mode": "standard"}, read_timeout=timeout_s, tcp_keepalive=False)
+    config = Config(retries={"total_max_attempts": attempts, "mode": "standard"}, read_timeout=timeout_s)
     made = boto3.client(
         service,
         endpoint_url=url,
