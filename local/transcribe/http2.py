@@ -24,7 +24,9 @@ STREAM_WINDOW_BYTES = 256 * 1024
 """How much a client may have on the way in one stream, unread: 8 s of audio."""
 CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024
 SEND_TIMEOUT_S = 30.0
-"""A client that takes nothing for so long while we have something for it is dropped."""
+"""A stream whose client takes nothing for so long, while there is something for it, is broken off."""
+CLOSE_TIMEOUT_S = 0.5
+"""How long a client, and then a handler, may take over our goodbye."""
 
 logger = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, str]]
@@ -138,8 +140,8 @@ class Stream:
         try:
             await asyncio.wait_for(self._writable.wait(), SEND_TIMEOUT_S)
         except TimeoutError:
-            logger.warning("a client took no data for %.0f s and is dropped", SEND_TIMEOUT_S)
-            self.cut()
+            logger.warning("a client took no data for %.0f s: its stream is broken off", SEND_TIMEOUT_S)
+            self.reset()
             raise StreamClosed from None
 
 
@@ -154,6 +156,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._streams: dict[int, Stream] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._lost = asyncio.Event()
         self.write_paused = False
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
 
@@ -198,10 +201,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and so are its streams."""
+        self._drop_streams()
         self._connections.discard(self)
-        for stream in self._streams.values():
-            stream.on_closed()
-        self._streams.clear()
+        self._lost.set()
 
     def flush(self) -> None:
         """Write what ``h2`` has to say."""
@@ -221,12 +223,21 @@ class Connection(asyncio.Protocol):
         """Drop the connection without a word."""
         self._transport.abort()
 
-    def close(self) -> None:
-        """Say goodbye and close."""
+    async def close(self) -> None:
+        """Say goodbye, close, and wait until all streams' handlers have returned."""
+        self._drop_streams()
+        tasks = list(self._tasks.values())
         if not self._transport.is_closing():
             self.h2.close_connection()
             self.flush()
             self._transport.close()
+        try:
+            await asyncio.wait_for(self._lost.wait(), CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            self._transport.abort()
+            await self._lost.wait()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
 
     def _on_event(self, event: h2.events.Event) -> None:
         match event:
@@ -261,9 +272,13 @@ class Connection(asyncio.Protocol):
             await self._handler(stream)
         except StreamClosed:
             logger.debug("a client left its stream")
+        except h2.exceptions.ProtocolError as error:
+            # The client said goodbye between our check and our write.
+            logger.info("a stream could not be written to: %s", type(error).__name__)
         except Exception:
             logger.exception("a stream failed")
-            self.abort()
+            if stream.id in self._streams:
+                stream.reset()
         finally:
             self._finish(stream.id)
             del self._tasks[stream.id]
@@ -274,16 +289,11 @@ class Connection(asyncio.Protocol):
         if unread and not self._transport.is_closing():
             self.credit(unread, None)
 
+    def _drop_streams(self) -> None:
+        for stream in self._streams.values():
+            stream.on_closed()
+        self._streams.clear()
+
     def _wake_writers(self) -> None:
         for stream in self._streams.values():
             stream.on_writable()
-
-
-async def close_all(connections: set[Connection]) -> None:
-    """Close all connections, and wait until their streams' handlers have returned."""
-    tasks = [task for connection in connections for task in connection._tasks.values()]
-    for connection in list(connections):
-        connection.close()
-        connection.connection_lost(None)
-    if tasks:
-        await asyncio.wait(tasks, timeout=1.0)

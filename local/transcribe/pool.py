@@ -52,10 +52,12 @@ class SphinxEngine:
 
     @classmethod
     async def start(cls, options: PoolOptions) -> SphinxEngine:
-        """Start all processes, and return when each has its model loaded. Raises `EngineFailed`."""
+        """Start all processes, and return when each has its model loaded. Raises `EngineFailed`, in a group."""
         engine = cls(options)
         try:
-            engine._slots[:] = await asyncio.gather(*(_WorkerProcess.start() for _ in range(options.workers)))
+            async with asyncio.TaskGroup() as group:
+                for slot in range(options.workers):
+                    group.create_task(engine._fill(slot))
         except BaseException:
             await engine.close()
             raise
@@ -88,6 +90,9 @@ class SphinxEngine:
         """Of the processes that are alive."""
         return [process.pid for process in self._slots if process is not None]
 
+    async def _fill(self, slot: int) -> None:
+        self._slots[slot] = await _WorkerProcess.start()
+
     async def _keep(self, slot: int) -> None:
         """Replace a slot's process whenever it dies."""
         while True:
@@ -97,7 +102,7 @@ class SphinxEngine:
                 self._slots[slot] = None
                 logger.error("a recogniser process died and is replaced")
             try:
-                self._slots[slot] = await _WorkerProcess.start()
+                await self._fill(slot)
             except EngineFailed:
                 logger.exception("a recogniser process did not start")
             await asyncio.sleep(RESTART_PAUSE_S)

@@ -58,7 +58,7 @@ async def serving(engine: Engine, options: Options) -> AsyncIterator[Serving]:
             await runner.cleanup()
     finally:
         server.close()
-        await http2.close_all(connections)
+        await asyncio.gather(*(connection.close() for connection in list(connections)))
 
 
 def _tls(certificates: Certificates) -> ssl.SSLContext:

@@ -19,7 +19,7 @@ from local.transcribe import request as requests
 from local.transcribe.audio import AudioReader
 from local.transcribe.engine import Engine, EngineFailed, EngineFull, Recogniser
 from local.transcribe.errors import ServiceError, internal_failure, limit_exceeded
-from local.transcribe.http2 import Stream
+from local.transcribe.http2 import Stream, StreamClosed
 from local.transcribe.request import StreamRequest
 from local.transcribe.session import OPERATION, Limits, Session, cut, fault_error
 
@@ -38,6 +38,7 @@ class Service:
         self._faults = faults
         self._calls = calls
         self._open = 0
+        self._calls.count(OPERATION, by=0)  # so that it is there to be read before the first call
 
     async def handle(self, stream: Stream) -> None:
         """One request, to its end."""
@@ -74,6 +75,9 @@ class Service:
             await Session(stream, request, recogniser, audio, self._limits, fault, self._calls).run()
         except ServiceError as error:
             self._count_error(error)
+        except StreamClosed:
+            self._calls.count(OPERATION, "abandoned")
+            raise
         finally:
             recogniser.close()
 

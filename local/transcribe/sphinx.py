@@ -52,15 +52,6 @@ def words_of(decoder: pocketsphinx.Decoder, start_ms: int) -> list[Word]:
     return words
 
 
-def recognise_file(pcm: bytes, decoder: pocketsphinx.Decoder | None = None) -> list[Word]:
-    """PocketSphinx run directly on a whole recording, PCM16LE mono 16 kHz: what the streaming one is measured by."""
-    decoder = decoder or new_decoder()
-    decoder.start_utt()
-    decoder.process_raw(pcm, full_utt=True)
-    decoder.end_utt()
-    return words_of(decoder, 0)
-
-
 class SphinxRecogniser:
     """Hears one stream with a decoder that it has to itself until it is done."""
 

@@ -8,6 +8,7 @@ of stdin is the end of the process: it can't outlive its pool.
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import sys
 from typing import BinaryIO, Literal
@@ -94,6 +95,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the pool's to deal with
     protocol = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into the protocol
     serve(sys.stdin.buffer, protocol)
