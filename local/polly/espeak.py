@@ -1,7 +1,7 @@
 """eSpeak NG by `ctypes`: text in, samples at 22,050 Hz and the places of words out.
 
-The library is one global state: not thread safe, and what it spoke before changes what it says next (a
-running noise source), by a few samples. Whoever wants equal bytes forks a fresh process per request.
+The library is one global state: not thread safe, and what it spoke before changes what it says next, by a few
+samples. Whoever wants equal bytes forks a fresh process per request.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Espeak:
             raise EspeakError(f"eSpeak cannot use a data path of over {_MAX_PATH_BYTES} bytes; install nearer the root")
         self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
         self._lib.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+        self._lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
         self._lib.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
         self._lib.espeak_SetParameter.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int]
         self._lib.espeak_Synth.argtypes = [
@@ -79,6 +80,7 @@ class Espeak:
         self.rate_hz: int = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _DONT_EXIT)
         if self.rate_hz <= 0:
             raise EspeakError("eSpeak's data cannot be read")
+        self._lib.espeak_ng_SetRandSeed(1)  # its own choice is the time of day, which every run would hear
         self._chunks: list[bytes] = []
         self._words: list[tuple[int, int, int]] = []
         self._callback = _Callback(self._heard)  # the library keeps only a pointer: this must live as long

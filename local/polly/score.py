@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -102,7 +102,7 @@ class Spoken(msgspec.Struct, frozen=True, tag=True):
 
     pcm: bytes
     part_times_ms: list[float]
-    words: list[Word] = field(default_factory=list)
+    words: list[Word] = msgspec.field(default_factory=list)
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -46,7 +46,7 @@ LANGUAGES: Final[dict[str, tuple[str, str]]] = {
     "cmn-CN": ("Chinese Mandarin", "cmn"),
     "da-DK": ("Danish", "da"),
     "de-DE": ("German", "de"),
-    "en-GB": ("British English", "en-gb"),
+    "en-GB": ("British English", "en"),
     "en-US": ("US English", "en-us"),
     "es-ES": ("Castilian Spanish", "es"),
     "es-MX": ("Mexican Spanish", "es-419"),
