@@ -240,10 +240,13 @@ class _ShardWork:
                 self._equipment.log.warning("read", "trying again", shard=shard_id, code=error.code)
                 await self._pause(self._options.poll_s * (1 + random.random()))
                 continue
-            for stored in page.records:
+            mine = [stored for stored in page.records if self._shard.holds(stored.key)]
+            await runtime.prepare({stored.key for stored in mine})
+            for stored in mine:
                 if not await self._give(runtime, stored):
                     return False
-                after = stored.position.sequence
+            if page.records:
+                after = page.records[-1].position.sequence
             self._equipment.metrics.add("MillisBehindLatest", page.behind_ms, "Milliseconds")
             if page.iterator is None:
                 return True
@@ -256,8 +259,7 @@ class _ShardWork:
             if self._stop.is_set():
                 return False
             await asyncio.sleep(PAUSE_S)
-        if self._shard.holds(stored.key):
-            await runtime.give([stored])
+        await runtime.give([stored])
         return True
 
     async def _iterator(self, shard_id: str, after: int) -> str:

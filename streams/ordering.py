@@ -1,11 +1,15 @@
 """Puts a session's chunks back into the order of speech (row A4). Pure: the time comes in with each step.
 
 Concurrent Lambdas reorder chunks on their way into the stream. With the speaker's own sequence numbers a chunk is
-passed on as soon as it is the next one, and a missing one is waited for `WAIT_MS` at the most. Without them, order is
-by capture time, else by the gateway's, and every chunk waits `UNNUMBERED_WAIT_MS` for earlier ones.
+passed on as soon as it is the next one, and a missing one is waited for. Without them, order is by capture time, else by
+the gateway's, and every chunk waits for earlier ones.
+
+The wait is measured in the stream's own time: a chunk that is not there when the stream has gone on by WAIT_MS will not
+come. A reader that is behind, or was held up, must not conclude it from its own clock; that counts only after STALL_MS,
+for when the stream itself has stopped.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from streams.records import AudioChunk
 from streams.stage import Input
@@ -13,6 +17,8 @@ from streams.stage import Input
 WAIT_MS: Final = 400
 """How long a missing chunk is waited for: well over the spread of concurrent Lambda invocations (some 10 ms warm)."""
 UNNUMBERED_WAIT_MS: Final = 100
+STALL_MS: Final = 2_000
+"""Without anything new in the stream for so long, nobody is waited for: longer than a page of it is ever in coming."""
 REMEMBERED: Final = 256
 """Chunks by which a repeat is recognised, per connection: 25 s of 100 ms chunks."""
 CONNECTIONS_REMEMBERED: Final = 4
@@ -26,70 +32,105 @@ class Ordered(NamedTuple):
     late: list[Input]
 
 
+class _Waiting(NamedTuple):
+    received: Input
+    at_ms: int
+    """By what it is ordered, if it has no number."""
+    stalled_at_ms: int
+    """When the wait is over by the reader's clock."""
+
+
 class Ordering:
-    """The order of one session's chunks."""
+    """The order of one session's chunks.
 
-    def __init__(self, state: dict[str, int] | None = None) -> None:
-        self._next: dict[str, int] = dict(state or {})  # by connection: the sequence expected next
-        self._waiting: dict[tuple[str, int], tuple[int, Input]] = {}
-        self._unnumbered: list[tuple[int, int, Input]] = []
-        self._last_unnumbered_ms = -1
+    expected: by connection, the sequence that is next. last_unnumbered_ms: up to where chunks without one were passed.
+    """
+
+    def __init__(self, expected: dict[str, int] | None = None, last_unnumbered_ms: int = -1) -> None:
+        self.last_unnumbered_ms = last_unnumbered_ms
+        self._next: dict[str, int] = dict(expected or {})
+        self._waiting: dict[tuple[str, int], _Waiting] = {}
+        self._unnumbered: list[_Waiting] = []
+        self._passed: dict[tuple[str, int, int, int], None] = {}  # unnumbered chunks, to recognise repeats
         self._skipped: dict[tuple[str, int], None] = {}  # sequences given up on: if they come, they are late
+        self._stream_ms = 0  # how far the stream has come
 
-    def state(self) -> dict[str, int]:
-        """What a snapshot keeps: the sequence expected next, by connection."""
+    def expected(self) -> dict[str, int]:
+        """What a snapshot keeps, beside `last_unnumbered_ms`."""
         return dict(self._next)
 
     def held_bytes(self) -> int:
         """Audio that waits here."""
-        waiting = sum(len(_chunk(received).pcm) for _, received in self._waiting.values())
-        return waiting + sum(len(_chunk(received).pcm) for _, _, received in self._unnumbered)
+        return sum(len(_chunk(row.received).pcm) for row in [*self._waiting.values(), *self._unnumbered])
 
     def wake_at_ms(self) -> int | None:
-        """When somebody's wait is over."""
-        times = [due for due, _ in self._waiting.values()] + [due for due, _, _ in self._unnumbered]
-        return min(times, default=None)
+        """When somebody's wait is over by the reader's clock."""
+        rows = [*self._waiting.values(), *self._unnumbered]
+        return min((row.stalled_at_ms for row in rows), default=None)
+
+    def postpone(self, now_ms: int) -> None:
+        """The reader is held up and sees nothing of the stream: its clock says nothing about what is missing."""
+        until_ms = now_ms + STALL_MS
+        self._waiting = {key: row._replace(stalled_at_ms=until_ms) for key, row in self._waiting.items()}
+        self._unnumbered = [row._replace(stalled_at_ms=until_ms) for row in self._unnumbered]
 
     def push(self, received: Input, now_ms: int) -> Ordered:
         """Take a chunk."""
+        self._stream_ms = max(self._stream_ms, received.written_ms)
         chunk = _chunk(received)
         if chunk.sequence is None:
-            at_ms = chunk.captured_at_ms if chunk.captured_at_ms is not None else chunk.admitted_at_ms
-            if at_ms < self._last_unnumbered_ms:
-                return Ordered([], [], [received])
-            self._unnumbered.append((now_ms + UNNUMBERED_WAIT_MS, at_ms, received))
-            return self.release(now_ms)
+            return self._push_unnumbered(received, chunk, now_ms)
         key = (chunk.connection, chunk.sequence)
         expected = self._next.get(chunk.connection)
         if key in self._waiting:
-            return Ordered([], [received], [])
+            return self._release(now_ms, [received], [])
         if expected is not None and chunk.sequence < expected:
             if self._skipped.pop(key, 0) is None:
-                return Ordered([], [], [received])
-            return Ordered([], [received], [])
-        self._waiting[key] = (now_ms + WAIT_MS, received)
+                return self._release(now_ms, [], [received])
+            return self._release(now_ms, [received], [])
+        self._waiting[key] = _Waiting(received, 0, now_ms + STALL_MS)
         return self.release(now_ms)
 
     def release(self, now_ms: int, *, everything: bool = False) -> Ordered:
         """What may pass now; `everything` at the end of a session."""
         ready = self._release_unnumbered(now_ms, everything)
         ready += self._release_in_sequence()
-        while self._waiting:
-            (connection, _), (due, _) = min(self._waiting.items(), key=lambda item: item[1][0])
-            if due > now_ms and not everything:
-                break
+        while True:
+            rows = [
+                (key, row) for key, row in self._waiting.items() if everything or self._is_over(row, WAIT_MS, now_ms)
+            ]
+            if not rows:
+                return Ordered(ready, [], [])
+            (connection, _), _ = min(rows, key=lambda item: (item[1].stalled_at_ms, item[0][1]))
             self._skip_to_first_waiting(connection)
             ready += self._release_in_sequence()
-        return Ordered(ready, [], [])
+
+    def _release(self, now_ms: int, repeated: list[Input], late: list[Input]) -> Ordered:
+        return Ordered(self.release(now_ms).ready, repeated, late)
+
+    def _is_over(self, row: _Waiting, wait_ms: int, now_ms: int) -> bool:
+        return self._stream_ms - row.received.written_ms >= wait_ms or now_ms >= row.stalled_at_ms
+
+    def _push_unnumbered(self, received: Input, chunk: AudioChunk, now_ms: int) -> Ordered:
+        at_ms = chunk.captured_at_ms if chunk.captured_at_ms is not None else chunk.admitted_at_ms
+        if _identity(chunk) in self._passed or any(_chunk(row.received) == chunk for row in self._unnumbered):
+            return self._release(now_ms, [received], [])
+        if at_ms < self.last_unnumbered_ms:
+            return self._release(now_ms, [], [received])
+        self._unnumbered.append(_Waiting(received, at_ms, now_ms + STALL_MS))
+        return self.release(now_ms)
 
     def _release_unnumbered(self, now_ms: int, everything: bool) -> list[Input]:
-        due_at_ms = [at_ms for due, at_ms, _ in self._unnumbered if due <= now_ms or everything]
-        if not due_at_ms:
+        over = [row.at_ms for row in self._unnumbered if everything or self._is_over(row, UNNUMBERED_WAIT_MS, now_ms)]
+        if not over:
             return []
-        self._last_unnumbered_ms = max(due_at_ms)
-        out = sorted((row for row in self._unnumbered if row[1] <= self._last_unnumbered_ms), key=lambda row: row[1])
-        self._unnumbered = [row for row in self._unnumbered if row[1] > self._last_unnumbered_ms]
-        return [received for _, _, received in out]
+        self.last_unnumbered_ms = max(over)
+        ready = sorted((row for row in self._unnumbered if row.at_ms <= self.last_unnumbered_ms), key=_by_time)
+        self._unnumbered = [row for row in self._unnumbered if row.at_ms > self.last_unnumbered_ms]
+        for row in ready:
+            self._passed[_identity(_chunk(row.received))] = None
+        _keep_newest(self._passed, REMEMBERED)
+        return [row.received for row in ready]
 
     def _release_in_sequence(self) -> list[Input]:
         ready = []
@@ -98,7 +139,7 @@ class Ordering:
                 self._expect(connection, 0)
         for connection in list(self._next):
             while (row := self._waiting.pop((connection, self._next[connection]), None)) is not None:
-                ready.append(row[1])
+                ready.append(row.received)
                 self._next[connection] += 1
         return ready
 
@@ -108,15 +149,27 @@ class Ordering:
         if expected is not None:
             for sequence in range(max(expected, first - REMEMBERED), first):
                 self._skipped[connection, sequence] = None
-        while len(self._skipped) > REMEMBERED:
-            del self._skipped[next(iter(self._skipped))]
+        _keep_newest(self._skipped, REMEMBERED)
         self._expect(connection, first)
 
     def _expect(self, connection: str, sequence: int) -> None:
         self._next.pop(connection, None)
         self._next[connection] = sequence
-        while len(self._next) > CONNECTIONS_REMEMBERED:
-            del self._next[next(iter(self._next))]
+        _keep_newest(self._next, CONNECTIONS_REMEMBERED)
+
+
+def _keep_newest(rows: dict[Any, Any], count: int) -> None:
+    while len(rows) > count:
+        del rows[next(iter(rows))]
+
+
+def _by_time(row: _Waiting) -> int:
+    return row.at_ms
+
+
+def _identity(chunk: AudioChunk) -> tuple[str, int, int, int]:
+    """A chunk without a number, written twice, has the same times; two that do not, differ in one of these."""
+    return chunk.connection, chunk.admitted_at_ms, chunk.captured_at_ms or 0, len(chunk.pcm)
 
 
 def _chunk(received: Input) -> AudioChunk:

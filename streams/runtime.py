@@ -101,6 +101,10 @@ class ShardRuntime:
         """How many sessions are in memory."""
         return self._driver.sessions()
 
+    async def prepare(self, session_ids: Iterable[str]) -> None:
+        """Bring these sessions into memory, all at once. Raises HeraldError when snapshots cannot be loaded."""
+        await self._admit(session_ids)
+
     async def give(self, records: Sequence[StoredRecord]) -> None:
         """Take records in the order of the shard. Raises HeraldError when snapshots cannot be loaded."""
         decoded = [(stored, self._decode(stored)) for stored in records]

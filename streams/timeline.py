@@ -54,18 +54,20 @@ class TimelineState(msgspec.Struct):
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
     expected: dict[str, int] = {}
+    last_unnumbered_ms: int = -1
 
 
 class Timeline:
     """One session's audio in order."""
 
     def __init__(self, state: TimelineState | None = None) -> None:
-        self._clock = MediaClock(state.clock if state else None)
-        self._ordering = Ordering(state.expected if state else None)
+        state = state or TimelineState()
+        self._clock = MediaClock(state.clock)
+        self._ordering = Ordering(state.expected, state.last_unnumbered_ms)
 
     def state(self) -> TimelineState:
         """What a snapshot keeps. Chunks that wait for earlier ones are not in it: they are not `Done`."""
-        return TimelineState(clock=self._clock.state, expected=self._ordering.state())
+        return TimelineState(self._clock.state, self._ordering.expected(), self._ordering.last_unnumbered_ms)
 
     @property
     def now_ms(self) -> int:
@@ -79,6 +81,10 @@ class Timeline:
     def wake_at_ms(self) -> int | None:
         """When `release` has something to do."""
         return self._ordering.wake_at_ms()
+
+    def postpone(self, now_ms: int) -> None:
+        """The reader is held up: missing chunks may be among those that it has not seen."""
+        self._ordering.postpone(now_ms)
 
     def push(self, received: Input, now_ms: int) -> Passed:
         """Take a chunk (an Input whose record is an AudioChunk)."""

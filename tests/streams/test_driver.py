@@ -9,6 +9,7 @@ from streams.driver import (
     IDLE_MS,
     MAX_HELD_BYTES,
     MAX_OPEN_BYTES,
+    SAVES_PER_S,
     SNAPSHOT_EVERY_MS,
     Bury,
     Driver,
@@ -130,8 +131,8 @@ def test_the_checkpoint_is_held_by_the_session_that_is_furthest_behind() -> None
         assert deed.session_id == "fast"
         driver.on_saved("fast", deed.ordinal)
     assert driver.checkpoint() is None
-    deeds = driver.on_reply("slow", Reply("1", at(1)), SNAPSHOT_EVERY_MS)
-    assert [type(deed) for deed in deeds] == [Save]
+    assert driver.on_reply("slow", Reply("1", at(1)), SNAPSHOT_EVERY_MS) == []
+    assert [type(deed) for deed in driver.on_timer(SNAPSHOT_EVERY_MS)] == [Save]
     driver.on_saved("slow", 1)
     assert driver.checkpoint() == at(2)
 
@@ -141,9 +142,13 @@ def test_a_snapshot_waits_until_every_input_up_to_it_is_done_and_only_the_newest
     for sequence in (1, 2, 3):
         driver.on_input(given(sequence), 10, sequence * SNAPSHOT_EVERY_MS)
     assert driver.on_reply("s", Reply("2", at(2)), 3_100) == []
-    assert driver.on_reply("s", Reply("1", at(1)), 3_200) == [Save("s", 2, at(2), None, b"2")]
-    assert driver.on_reply("s", Reply("3", at(3)), 3_300) == []  # one save at a time
-    assert driver.on_saved("s", 2) == [Save("s", 3, at(3), None, b"3")]
+    assert driver.on_timer(3_150) == []
+    assert driver.on_reply("s", Reply("1", at(1)), 3_200) == []
+    assert driver.on_timer(3_200) == [Save("s", 2, at(2), None, b"2")]
+    assert driver.on_reply("s", Reply("3", at(3)), 3_300) == []
+    assert driver.on_timer(3_300) == []  # one save at a time
+    driver.on_saved("s", 2)
+    assert driver.on_timer(3_400) == [Save("s", 3, at(3), None, b"3")]
     assert stages[0].given == 3
 
 
@@ -238,6 +243,22 @@ def test_a_restored_session_saves_again_without_passing_inputs_it_has_not_seen()
     assert driver.checkpoint() is None
 
 
+def test_a_shard_stores_its_sessions_in_turn_and_no_faster_than_its_pace() -> None:
+    names = [f"s{n}" for n in range(40)]
+    driver, _ = driver_with(copy, *names)
+    for n, name in enumerate(names):
+        driver.on_input(given(n, name), 10, 0)
+        driver.on_written(name, at(n))
+    saved = []
+    for now_ms in range(SNAPSHOT_EVERY_MS, 5 * SNAPSHOT_EVERY_MS + 1, 100):
+        deeds = [deed for deed in driver.on_timer(now_ms) if isinstance(deed, Save)]
+        saved += [deed.session_id for deed in deeds]
+        for deed in deeds:
+            driver.on_saved(deed.session_id, deed.ordinal)
+        assert len(saved) <= SAVES_PER_S + 1 + SAVES_PER_S * (now_ms - SNAPSHOT_EVERY_MS) / 1000
+    assert saved == names
+
+
 @pytest.mark.parametrize("number_of_candidates", [200])
 def test_snapshots_that_wait_are_bounded(number_of_candidates: int) -> None:
     driver, _ = driver_with(lambda received: [Call("1", Ask())] if received.position.sequence == 1 else copy(received))
@@ -245,6 +266,7 @@ def test_snapshots_that_wait_are_bounded(number_of_candidates: int) -> None:
     for n in range(2, number_of_candidates):
         driver.on_input(given(n), 10, n * SNAPSHOT_EVERY_MS)
         driver.on_written("s", at(n))
-    deeds = driver.on_reply("s", Reply("1", at(1)), 0)
+    now_ms = number_of_candidates * SNAPSHOT_EVERY_MS
+    assert driver.on_reply("s", Reply("1", at(1)), now_ms) == []
     newest = number_of_candidates - 1
-    assert deeds == [Save("s", newest, at(newest), at(newest), b"%d" % newest)]
+    assert driver.on_timer(now_ms) == [Save("s", newest, at(newest), at(newest), b"%d" % newest)]

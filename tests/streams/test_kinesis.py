@@ -17,13 +17,23 @@ async def set_faults(url: str, *faults: dict[str, Any]) -> None:
         await http.put(f"{url}/_herald/faults", json=list(faults))
 
 
+async def patient_page(kinesis: Any, shard_id: str, iterator: str) -> Page:
+    """A page, however many others read the shard: they share 5 reads per second."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await get_page(kinesis, shard_id, iterator)
+            except Throttled:
+                await asyncio.sleep(0.25)
+
+
 async def read_all(kinesis: Any, stream: str) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = defaultdict(list)
     for shard in await list_shards(kinesis, stream):
         iterator: str | None = await get_iterator(kinesis, stream, shard.shard_id, ShardIteratorType="TRIM_HORIZON")
         behind = 1
         while iterator is not None and behind:
-            page: Page = await get_page(kinesis, shard.shard_id, iterator)
+            page = await patient_page(kinesis, shard.shard_id, iterator)
             for stored in page.records:
                 found[stored.key].append(stored.data)
             iterator, behind = page.iterator, page.behind_ms
