@@ -1,8 +1,8 @@
 """Puts a session's chunks back into the order of speech (row A4). Pure: the time comes in with each step.
 
 Concurrent Lambdas reorder chunks on their way into the stream. With the speaker's own sequence numbers a chunk is
-passed on as soon as it is the next one, and a missing one is waited for. Without them, order is by capture time, else by
-the gateway's, and every chunk waits for earlier ones.
+passed on as soon as it is the next one, and a missing one is waited for. Without them, order is by capture time, else
+by the gateway's, and every chunk waits for earlier ones.
 
 The wait is measured in the stream's own time: a chunk that is not there when the stream has gone on by WAIT_MS will not
 come. A reader that is behind, or was held up, must not conclude it from its own clock; that counts only after STALL_MS,
@@ -10,6 +10,7 @@ for when the stream itself has stopped.
 """
 
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 from streams.records import AudioChunk
 from streams.stage import Input
@@ -168,8 +169,8 @@ def _by_time(row: _Waiting) -> int:
 
 
 def _identity(chunk: AudioChunk) -> tuple[str, int, int, int]:
-    """A chunk without a number, written twice, has the same times; two that do not, differ in one of these."""
-    return chunk.connection, chunk.admitted_at_ms, chunk.captured_at_ms or 0, len(chunk.pcm)
+    """By what a chunk without a number is recognised when it was written twice."""
+    return chunk.connection, chunk.admitted_at_ms, chunk.captured_at_ms or 0, crc32(chunk.pcm)
 
 
 def _chunk(received: Input) -> AudioChunk:

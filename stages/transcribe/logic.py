@@ -20,6 +20,7 @@ from stages.transcribe.requests import Ended, Heard, Result
 from stages.transcribe.settings import TranscribeSettings
 from stages.transcribe.utterances import HeardResult, Outcome, Utterances
 from streams import times
+from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure
 from streams.records import AudioChunk, Record, SessionEvent, Transcript, Word
 from streams.stage import Count, Done, Effect, Emit, Input, Position, Reject, Reply, StageBuilder
@@ -198,6 +199,8 @@ class Transcribe:
 
     def _go_on(self, now_ms: int) -> Iterator[Effect]:
         """After each step: feed the recogniser, pass events on, settle what is done."""
+        if self.held_bytes() > MAX_HELD_BYTES:
+            self._timeline.postpone(now_ms)
         self._silent = max(self._silent, self._feeding.covered_media(now_ms))
         yield from self._settle()
         yield from self._feeding.pump(now_ms, wanted=self._is_wanted(), finish=self._ended)
