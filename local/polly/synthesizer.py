@@ -15,7 +15,7 @@ from local.polly.worker import LENGTH
 from local.pool import connect
 
 TIME_LIMIT_S: Final = 20.0
-"""For one request, its limit of 3,000 characters at the slowest rate included (2 s on an idle core)."""
+"""For one request, its limit of 3,000 characters at the slowest rate included (measured: 5 s)."""
 _START_S: Final = 15.0
 _END_S: Final = 1.0
 _DECODER: Final[msgspec.msgpack.Decoder[Spoken | Failed]] = msgspec.msgpack.Decoder(Spoken | Failed)

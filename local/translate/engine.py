@@ -29,7 +29,7 @@ class Engine:
     """
 
     def __init__(
-        self, routes: Routes, *, pipelines: int = 2, max_waiting: int = 32, time_limit_s: float = TIME_LIMIT_S
+        self, routes: Routes, *, pipelines: int = 1, max_waiting: int = 32, time_limit_s: float = TIME_LIMIT_S
     ) -> None:
         self.routes = routes
         self._pipelines = pipelines

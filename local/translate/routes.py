@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -24,14 +24,16 @@ MODES_DIRECTORY: Final = Path("/usr/share/apertium/modes")
 _MODE_NAME: Final = re.compile(r"(?P<source>[a-z]{2,3})-(?P<target>[a-z]{2,3})(?:_(?P<variant>\w+))?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Leg:
-    """One Apertium mode: a direct translation. `commands` are its programs, in order, as argument lists."""
+    """One Apertium mode: a direct translation. `commands` are its programs, in order, as argument lists;
+    `data_bytes` is the size of the files that they load, which is what their memory grows with."""
 
     mode: str
     source: str
     target: str
     commands: tuple[tuple[str, ...], ...]
+    data_bytes: int = 0
 
 
 def parse_mode(line: str) -> tuple[tuple[str, ...], ...]:
@@ -57,14 +59,17 @@ def read_modes(directory: Path = MODES_DIRECTORY) -> tuple[Leg, ...]:
         commands = parse_mode(file.read_text(encoding="utf-8"))
         if not commands or not all(_is_runnable(command) for command in commands):
             continue
-        legs += [Leg(file.stem, source, target, commands) for source in source_codes(name["source"])]
+        size = sum(data.stat().st_size for command in commands for data in _data(command))
+        legs += [Leg(file.stem, source, target, commands, size) for source in source_codes(name["source"])]
     return tuple(legs)
 
 
+def _data(command: tuple[str, ...]) -> list[Path]:
+    return [Path(argument) for argument in command[1:] if argument.startswith("/")]
+
+
 def _is_runnable(command: tuple[str, ...]) -> bool:
-    program, *arguments = command
-    files = (argument for argument in arguments if argument.startswith("/"))
-    return shutil.which(program) is not None and all(Path(file).exists() for file in files)
+    return shutil.which(command[0]) is not None and all(file.exists() for file in _data(command))
 
 
 class Routes:
@@ -87,20 +92,21 @@ class Routes:
         return tuple((source, target) for source in self.languages for target in sorted(self._reach(source)))
 
     def find(self, source: str, target: str) -> tuple[Leg, ...] | None:
-        """The shortest way from source to target; ties fall to the first mode by name. None: no way."""
+        """The way with the fewest legs, among those the one with the least data, or None if there is none."""
         return self._reach(source).get(target)
 
     def _reach(self, source: str) -> dict[str, tuple[Leg, ...]]:
         if source not in self._from:
             return {}
         if source not in self._found:
-            ways: dict[str, tuple[Leg, ...]] = {source: ()}
-            queue = deque([source])
+            ways: dict[str, tuple[Leg, ...]] = {}
+            queue: list[tuple[int, int, str, tuple[Leg, ...]]] = [(0, 0, source, ())]
             while queue:
-                here = queue.popleft()
+                legs, size, here, way = heappop(queue)
+                if here in ways:
+                    continue
+                ways[here] = way
                 for leg in self._from.get(here, ()):
-                    if leg.target not in ways:
-                        ways[leg.target] = (*ways[here], leg)
-                        queue.append(leg.target)
+                    heappush(queue, (legs + 1, size + leg.data_bytes, leg.target, (*way, leg)))
             self._found[source] = {target: way for target, way in ways.items() if way}
         return self._found[source]

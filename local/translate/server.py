@@ -223,7 +223,9 @@ def main() -> None:
     """Read the arguments and serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m local.translate", description="Amazon Translate, by Apertium")
     process.add_arguments(parser)
-    parser.add_argument("--pipelines", type=int, default=2, help="resident pipelines per Apertium mode (default 2)")
+    parser.add_argument(
+        "--pipelines", type=int, default=1, help="pipelines per Apertium mode (default 1; 35 to 620 MB each)"
+    )
     parser.add_argument("--max-waiting", type=int, default=32, help="requests that may wait per mode (default 32)")
     parser.add_argument("--max-text-bytes", type=int, default=wire.MAX_TEXT_BYTES, help="limit of one TranslateText")
     parser.add_argument("--warm", default="", help="pairs to load before serving, as en-es,en-fr")

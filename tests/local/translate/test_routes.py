@@ -5,9 +5,9 @@ from pathlib import Path
 from local.translate.routes import Leg, Routes, parse_mode, read_modes
 
 
-def leg(mode: str) -> Leg:
+def leg(mode: str, data_bytes: int = 0) -> Leg:
     source, target = mode.split("-")
-    return Leg(mode, source, target, (("cat",),))
+    return Leg(mode, source, target, (("cat",),), data_bytes)
 
 
 def test_programs_are_made_resident() -> None:
@@ -21,7 +21,7 @@ def test_programs_are_made_resident() -> None:
 
 def test_reads_only_what_is_whole_and_known(tmp_path: Path) -> None:
     data = tmp_path / "data.bin"
-    data.touch()
+    data.write_bytes(b"12345")
     modes = {
         "eng-spa": f"cat '{data}'",
         "es-pt": "cat",
@@ -36,6 +36,7 @@ def test_reads_only_what_is_whole_and_known(tmp_path: Path) -> None:
     for name, line in modes.items():
         (tmp_path / f"{name}.mode").write_text(line + "\n")
     found = {(leg.mode, leg.source, leg.target) for leg in read_modes(tmp_path)}
+    assert {leg.mode: leg.data_bytes for leg in read_modes(tmp_path)} == {"eng-spa": 5, "es-pt": 0, "es-pt_BR": 0}
     assert found == {("eng-spa", "en", "es"), ("es-pt", "es", "pt-PT"), ("es-pt_BR", "es", "pt")}
 
 
@@ -53,6 +54,14 @@ def test_the_shortest_way_is_taken() -> None:
     assert routes.find("it", "en") is None
     assert routes.find("en", "en") is None
     assert routes.find("xx", "en") is None
+
+
+def test_of_ways_as_short_the_lighter_is_taken() -> None:
+    heavy = [leg("en-ca", 10), leg("ca-fr", 500)]
+    light = [leg("en-es", 20), leg("es-fr", 80)]
+    for legs in (heavy + light, light + heavy):
+        assert Routes(legs).find("en", "fr") == tuple(light)
+    assert Routes([*heavy, leg("en-fr", 9_000)]).find("en", "fr") == (leg("en-fr", 9_000),)
 
 
 def test_pairs_and_languages_are_those_that_are_connected() -> None:
