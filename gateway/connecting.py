@@ -1,0 +1,167 @@
+"""`$connect` and `$disconnect`: a speaker's new session, a listener's way into one, and the way out of both.
+
+What `$connect` answers is not delivered, and nothing can be posted to a connection before `$connect` has been answered.
+So the client's first message (`sessionCreated`, `sessionJoined`) is handed to the function `welcome`, which is invoked
+without waiting for it and posts the message once the connection is there.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from gateway import messages, session_ids
+from gateway.admission import Connection
+from gateway.errors import ErrorCode, WireError
+from gateway.events import Incoming
+from gateway.messages import BroadcastState, CreateSession, JoinSession, SessionCreated, SessionJoined
+from gateway.offers import Offers
+from gateway.settings import Settings
+from gateway.tables import DOOR_KEPT_MS, Session, Tables
+from gateway.tokens import Verifier
+from streams.errors import Refused
+from streams.languages import normalise_source
+from streams.records import SessionEvent
+from streams.telemetry import Log
+
+ID_ATTEMPTS: Final = 10
+"""Row W22. There are some 22 million ids: ten in a row are taken only if nearly all are."""
+
+ACCEPTED: Final[dict[str, Any]] = {"statusCode": 200}
+
+
+class Welcome(msgspec.Struct, frozen=True, rename="camel"):
+    """What `welcome` is to do. target_language: a listener's, put into the index once it can be reached."""
+
+    connection_id: str
+    message: str
+    target_language: str | None = None
+
+
+class Equipment(NamedTuple):
+    """What the control routes work with.
+
+    publish: puts an event into the audio stream, and returns once Kinesis has it. welcome: invokes that function.
+    below(n): a random draw from 0 to n - 1.
+    """
+
+    settings: Settings
+    tables: Tables
+    verifier: Verifier
+    offers: Offers
+    publish: Callable[[SessionEvent], Awaitable[None]]
+    welcome: Callable[[Welcome], Awaitable[None]]
+    below: Callable[[int], int]
+    now_ms: Callable[[], int]
+    sleep: Callable[[float], Awaitable[None]]
+    log: Log
+
+
+async def connect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
+    """Let a client in. Raises WireError, whose status the client gets as that of its handshake."""
+    query = dict(incoming.query)
+    action = query.pop("action", "")
+    if action == "createSession":
+        if not query.get("token"):
+            raise WireError(ErrorCode.UNAUTHENTICATED, "A valid token is needed.")
+        await _create(equipment, incoming, messages.parse_query(query, CreateSession))
+    elif action == "joinSession":
+        await _join(equipment, incoming, messages.parse_query(query, JoinSession))
+    else:
+        raise WireError(ErrorCode.INVALID_MESSAGE, "action must be createSession or joinSession.")
+    return ACCEPTED
+
+
+async def _create(equipment: Equipment, incoming: Incoming, query: CreateSession) -> None:
+    identity = await equipment.verifier.verify(query.token)
+    try:
+        source_language = normalise_source(query.source_language)
+    except Refused as error:
+        raise WireError(ErrorCode.UNSUPPORTED_LANGUAGE, "This source language is not on offer.") from error
+    targets = sorted(await equipment.offers.languages())
+    now_ms = equipment.now_ms()
+    state = BroadcastState(last_state_change=now_ms)
+    session = await _add_session(
+        equipment,
+        Session("", incoming.connection_id, identity.owner_hash, source_language, query.quality_tier, state, now_ms),
+    )
+    created = SessionEvent(
+        session_id=session.session_id,
+        event="created",
+        timestamp=now_ms,
+        source_language=source_language,
+        quality_tier=query.quality_tier,
+    )
+    await equipment.publish(created)
+    connection = Connection(incoming.connection_id, session.session_id, "speaker")
+    await equipment.tables.add_speaker(connection, now_ms, acknowledge=query.acknowledge_audio == "true")
+    message = SessionCreated(
+        session_id=session.session_id,
+        source_language=source_language,
+        quality_tier=query.quality_tier,
+        target_languages=targets,
+        broadcast_state=state,
+        limits=equipment.settings.limits(),
+        timestamp=now_ms // 1000,
+    )
+    await equipment.welcome(Welcome(incoming.connection_id, messages.encode(message)))
+    equipment.log.info("connect", "session created", session.session_id, source_language=source_language)
+
+
+async def _add_session(equipment: Equipment, wanted: Session) -> Session:
+    for _ in range(ID_ATTEMPTS):
+        session = msgspec.structs.replace(wanted, session_id=session_ids.make(equipment.below))
+        if await equipment.tables.add_session(session):
+            return session
+    raise WireError(ErrorCode.SERVICE_UNAVAILABLE, "No session id is free; try again.")
+
+
+async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) -> None:
+    session = await equipment.tables.session(query.session_id)
+    if session is None or session.ended_at is not None:
+        raise WireError(ErrorCode.SESSION_NOT_FOUND, "There is no such session.")
+    targets = await equipment.offers.languages()
+    language = query.target_language.lower()
+    if language not in targets:
+        raise WireError(ErrorCode.UNSUPPORTED_LANGUAGE, "This target language is not on offer.")
+    if await equipment.tables.count_listeners(session.session_id) >= equipment.settings.max_listeners_per_session:
+        raise WireError(ErrorCode.SESSION_FULL, "The session has as many listeners as it may have.")
+    now_ms = equipment.now_ms()
+    await equipment.tables.add_listener(Connection(incoming.connection_id, session.session_id, "listener"), now_ms)
+    message = SessionJoined(
+        session_id=session.session_id,
+        source_language=session.source_language,
+        target_language=language,
+        target_languages=sorted(targets),
+        broadcast_state=session.broadcast_state,
+        limits=equipment.settings.limits(),
+        timestamp=now_ms // 1000,
+    )
+    await equipment.welcome(Welcome(incoming.connection_id, messages.encode(message), language))
+    equipment.log.info("connect", "listener joined", session.session_id, target_language=language)
+
+
+async def disconnect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
+    """A client has gone: its row goes, and a speaker's session ends with it."""
+    connection = await equipment.tables.remove_connection(incoming.connection_id)
+    if connection is not None and connection.role == "speaker":
+        await end(equipment, connection, "speakerDisconnected")
+    return ACCEPTED
+
+
+async def end(equipment: Equipment, connection: Connection, reason: str) -> Session | None:
+    """End the speaker's session: the door is shut first, then the end goes after the last word. Idempotent.
+
+    The session as it is now; None if somebody else's end, or an earlier one, has been published already. An end that
+    failed half way is completed by calling again: the event keeps the time of the first attempt, and so its id.
+    """
+    if await equipment.tables.close_door(connection.connection_id):
+        await equipment.sleep(DOOR_KEPT_MS / 1000)  # from here on no instance takes audio: the end will be the last
+    session = await equipment.tables.end_session(connection.session_id, equipment.now_ms())
+    if session is None or session.ended_at is None or session.end_published:
+        return None
+    ended = SessionEvent(session_id=session.session_id, event="ended", timestamp=session.ended_at, reason=reason)
+    await equipment.publish(ended)
+    await equipment.tables.mark_end_published(session.session_id)
+    equipment.log.info("end", "session ended", session.session_id, reason=reason)
+    return session

@@ -1,0 +1,92 @@
+"""The function `control`: connections, sessions and every route but `sendAudio`."""
+
+import asyncio
+import os
+import secrets
+import time
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import msgspec
+
+from gateway import control, events
+from gateway.connecting import Equipment, Welcome
+from gateway.lambdas import Event, Function, Handle, now_ms
+from gateway.offers import Offers
+from gateway.routes import physical_function_name
+from gateway.settings import Settings
+from gateway.tables import Tables
+from gateway.tokens import KeySet, Verifier, fetch_from
+from streams.aws import Clients, as_error
+from streams.kinesis import OrderedWriter
+from streams.languages import Offer, ask_offers
+from streams.records import SessionEvent, encode
+from streams.settings import load
+from streams.telemetry import Log, Metrics
+
+WRITE_ATTEMPTS: Final = 3
+"""Row S5."""
+
+
+async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Handle:
+    """The function's handle, with clients on the stack."""
+    settings = load(Settings, os.environ)
+    clients = await stack.enter_async_context(Clients())
+    writer = OrderedWriter(await clients.get("kinesis"), settings.physical("audio"), attempts=WRITE_ATTEMPTS)
+    stack.push_async_callback(writer.close)
+    functions = await clients.get("lambda")
+
+    async def publish(event: SessionEvent) -> None:
+        await writer.put(event.session_id, encode(event))
+
+    async def welcome(task: Welcome) -> None:
+        try:
+            await functions.invoke(
+                FunctionName=physical_function_name(settings.herald_prefix, "welcome"),
+                InvocationType="Event",
+                Payload=msgspec.json.encode(task),
+            )
+        except Exception as error:
+            raise as_error(error, "invoking welcome") from error
+
+    async def ask() -> dict[str, Offer]:
+        offers: dict[str, Offer] = await ask_offers(await clients.get("translate"), await clients.get("polly"))
+        return offers
+
+    keys = KeySet(fetch_from(settings.token_jwks_url), time.monotonic)
+    equipment = Equipment(
+        settings=settings,
+        tables=Tables(await clients.get("dynamodb"), settings.herald_prefix),
+        verifier=Verifier(keys, settings.token_issuer, settings.token_audience, settings.token_role_claim),
+        offers=Offers(ask, time.monotonic),
+        publish=publish,
+        welcome=welcome,
+        below=secrets.randbelow,
+        now_ms=now_ms,
+        sleep=asyncio.sleep,
+        log=log,
+    )
+
+    async def handle(event: Event, _: Any) -> dict[str, Any]:
+        started_s = time.perf_counter()
+        incoming = events.read(event)
+        try:
+            return await control.route(equipment, incoming)
+        finally:
+            metrics.add("ControlMessagesReceived")
+            metrics.add("ControlMessageLatency", (time.perf_counter() - started_s) * 1000, "Milliseconds")
+
+    return handle
+
+
+FUNCTION: Final = Function("control", open_function)
+
+
+async def handle(event: Event, context: Any) -> Any:
+    """The entry for a server with an event loop of its own."""
+    return await FUNCTION.handle(event, context)
+
+
+def handler(event: Event, context: Any) -> Any:
+    """The entry for Lambda."""
+    return FUNCTION.run(event, context)

@@ -1,0 +1,65 @@
+"""Every route and every function, as data: the local gateway routes by it, and so does the deployment.
+
+A new control route is one entry here and one small function in `control.ROUTES`.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+ROUTE_SELECTION: Final = "$request.body.action"
+MAX_CONTROL_BYTES: Final = 4 * 1024
+MAX_AUDIO_BYTES: Final = 32 * 1024
+"""Decoded (row W20)."""
+MAX_MESSAGE_BYTES: Final = 128 * 1024
+"""API Gateway's limit of a message."""
+MAX_FRAME_BYTES: Final = 32 * 1024
+"""API Gateway's limit of a WebSocket frame; larger ones close the connection with 1009."""
+
+FunctionName = Literal["ingest", "control", "welcome"]
+Who = Literal["speaker", "listener", "both", "anyone"]
+
+
+class FunctionSpec(NamedTuple):
+    """A Lambda function (row N12). handler: module and name of its entry; time_limit_s: when Lambda ends it."""
+
+    name: FunctionName
+    handler: str
+    memory_mb: int
+    time_limit_s: int
+
+
+class RouteSpec(NamedTuple):
+    """A route. who: whom its function lets act; answers: whether the client gets the function's body."""
+
+    key: str
+    function: FunctionName
+    who: Who
+    answers: bool = True
+
+
+FUNCTIONS: Final = (
+    FunctionSpec("ingest", "ingest.handler.handler", 1024, 29),
+    FunctionSpec("control", "gateway.handler.handler", 512, 10),
+    FunctionSpec("welcome", "gateway.welcome.handler", 512, 10),
+)
+"""`welcome` has no route: `control` invokes it once a client has been let in."""
+
+ROUTES: Final = (
+    RouteSpec("$connect", "control", "anyone", answers=False),
+    RouteSpec("$disconnect", "control", "anyone", answers=False),
+    RouteSpec("$default", "control", "anyone"),
+    RouteSpec("sendAudio", "ingest", "speaker"),
+    RouteSpec("endSession", "control", "speaker"),
+    RouteSpec("heartbeat", "control", "both"),
+)
+
+BY_KEY: Final = {route.key: route for route in ROUTES}
+
+
+def function(name: str) -> FunctionSpec:
+    """The function called so. Raises KeyError."""
+    return {spec.name: spec for spec in FUNCTIONS}[name]  # type: ignore[index]  # any text may be asked for
+
+
+def physical_function_name(prefix: str, name: str) -> str:
+    """The name of a function in the environment `prefix`."""
+    return f"{prefix}-{name}"

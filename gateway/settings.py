@@ -1,0 +1,30 @@
+"""What the gateway's functions read from the environment (row X5)."""
+
+from typing import Annotated
+
+import msgspec
+
+from gateway.messages import Limits
+from streams.resources import DEFAULT_PREFIX, physical_name
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """token_role_claim: the claim that must be, or hold, "speaker" ("cognito:groups" with Cognito)."""
+
+    token_issuer: Annotated[str, msgspec.Meta(min_length=1)]
+    token_audience: Annotated[str, msgspec.Meta(min_length=1)]
+    token_jwks_url: Annotated[str, msgspec.Meta(pattern="^https?://")]
+    token_role_claim: Annotated[str, msgspec.Meta(min_length=1)] = "role"
+    herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
+    max_listeners_per_session: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 500
+    max_audio_chunks_per_second: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+    def physical(self, name: str) -> str:
+        """A stream's, table's or function's name in this environment."""
+        return physical_name(self.herald_prefix, name)
+
+    def limits(self) -> Limits:
+        """What clients are told."""
+        return Limits(
+            max_audio_chunks_per_second=self.max_audio_chunks_per_second, max_listeners=self.max_listeners_per_session
+        )

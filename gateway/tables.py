@@ -1,0 +1,264 @@
+"""The Sessions and Connections tables, as the gateway uses them. Every method raises HeraldError.
+
+A speaker's row in Connections carries a copy of what the door must know of its session (`door`), so that `sendAudio`
+needs one round trip. A listener's row has its `targetLanguage`, and so a place in the index of row B1, only once it
+can be reached: `reachable` puts it there.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from gateway.admission import Connection
+from gateway.messages import BroadcastState
+from streams.aws import as_error
+from streams.resources import CONNECTIONS, LISTENERS_INDEX, SESSIONS, physical_name
+
+SESSION_KEPT_S: Final = 24 * 3600
+"""A session's row outlives it by the streams' usual retention: replay and export look it up."""
+CONNECTION_KEPT_S: Final = 3 * 3600
+"""API Gateway ends a connection after 2 h; a row whose `$disconnect` never came goes an hour later."""
+DOOR_KEPT_MS: Final = 250
+"""How long whoever reads a door may go by what it read. Shutting one is over only after that."""
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A row of Sessions. Times in Unix milliseconds; ended_at is None while it goes on.
+
+    end_published: whether the end has reached the audio stream.
+    """
+
+    session_id: str
+    speaker_connection_id: str
+    owner_hash: str
+    source_language: str
+    quality_tier: str
+    broadcast_state: BroadcastState
+    created_at: int
+    ended_at: int | None = None
+    end_published: bool = False
+
+
+class Tables:
+    """The two tables, of one environment."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._client = client
+        self._sessions = physical_name(prefix, SESSIONS.name)
+        self._connections = physical_name(prefix, CONNECTIONS.name)
+
+    async def add_session(self, session: Session) -> bool:
+        """Add a session; False when its id is taken."""
+        item: dict[str, Any] = {
+            "sessionId": {"S": session.session_id},
+            "speakerConnectionId": {"S": session.speaker_connection_id},
+            "ownerHash": {"S": session.owner_hash},
+            "sourceLanguage": {"S": session.source_language},
+            "qualityTier": {"S": session.quality_tier},
+            "broadcastState": _state_to_item(session.broadcast_state),
+            "createdAt": {"N": str(session.created_at)},
+            "expiresAt": {"N": str(session.created_at // 1000 + SESSION_KEPT_S)},
+        }
+        try:
+            await self._client.put_item(
+                TableName=self._sessions, Item=item, ConditionExpression="attribute_not_exists(sessionId)"
+            )
+        except Exception as error:
+            if _is_condition(error):
+                return False
+            raise as_error(error, "adding a session") from error
+        return True
+
+    async def session(self, session_id: str) -> Session | None:
+        """The session, as last written."""
+        try:
+            answer = await self._client.get_item(
+                TableName=self._sessions, Key={"sessionId": {"S": session_id}}, ConsistentRead=True
+            )
+        except Exception as error:
+            raise as_error(error, "reading a session") from error
+        return _session(answer["Item"]) if "Item" in answer else None
+
+    async def end_session(self, session_id: str, now_ms: int) -> Session | None:
+        """Mark it ended, once: the first end's time stays. The session as it is now; None if there is none."""
+        try:
+            answer = await self._client.update_item(
+                TableName=self._sessions,
+                Key={"sessionId": {"S": session_id}},
+                UpdateExpression="SET endedAt = if_not_exists(endedAt, :now), broadcastState.isActive = :no",
+                ConditionExpression="attribute_exists(sessionId)",
+                ExpressionAttributeValues={":now": {"N": str(now_ms)}, ":no": {"BOOL": False}},
+                ReturnValues="ALL_NEW",
+            )
+        except Exception as error:
+            if _is_condition(error):
+                return None
+            raise as_error(error, "ending a session") from error
+        return _session(answer["Attributes"])
+
+    async def mark_end_published(self, session_id: str) -> None:
+        """The session's end is in the audio stream."""
+        try:
+            await self._client.update_item(
+                TableName=self._sessions,
+                Key={"sessionId": {"S": session_id}},
+                UpdateExpression="SET endPublished = :yes",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
+        except Exception as error:
+            raise as_error(error, "noting a session's end") from error
+
+    async def add_speaker(self, connection: Connection, now_ms: int, *, acknowledge: bool) -> None:
+        """Add a speaker's connection; its door is open."""
+        await self._add(
+            connection,
+            now_ms,
+            {
+                "door": {"M": {"isActive": {"BOOL": True}, "isPaused": {"BOOL": False}, "isMuted": {"BOOL": False}}},
+                "acknowledge": {"BOOL": acknowledge},
+            },
+        )
+
+    async def add_listener(self, connection: Connection, now_ms: int) -> None:
+        """Add a listener's connection; nothing is sent to it before it is `reachable`."""
+        await self._add(connection, now_ms, {})
+
+    async def reachable(self, connection_id: str, target_language: str) -> bool:
+        """Give a listener its place in the index; False when it has gone already."""
+        return await self._update_connection(
+            connection_id, "SET targetLanguage = :language", {":language": {"S": target_language}}
+        )
+
+    async def close_door(self, connection_id: str) -> bool:
+        """No audio of this connection's session is taken any more; False when the connection has gone already."""
+        return await self._update_connection(connection_id, "SET door.isActive = :no", {":no": {"BOOL": False}})
+
+    async def seen(self, connection_id: str, now_ms: int) -> bool:
+        """Note a sign of life; False for a connection that we do not know."""
+        return await self._update_connection(connection_id, "SET lastSeenAt = :now", {":now": {"N": str(now_ms)}})
+
+    async def connection(self, connection_id: str) -> Connection | None:
+        """The connection, as last written."""
+        try:
+            answer = await self._client.get_item(
+                TableName=self._connections, Key={"connectionId": {"S": connection_id}}, ConsistentRead=True
+            )
+        except Exception as error:
+            raise as_error(error, "reading a connection") from error
+        return connection_of(answer["Item"]) if "Item" in answer else None
+
+    async def remove_connection(self, connection_id: str) -> Connection | None:
+        """Remove it; the connection as it was, None when it had gone already."""
+        try:
+            answer = await self._client.delete_item(
+                TableName=self._connections, Key={"connectionId": {"S": connection_id}}, ReturnValues="ALL_OLD"
+            )
+        except Exception as error:
+            raise as_error(error, "removing a connection") from error
+        return connection_of(answer["Attributes"]) if answer.get("Attributes") else None
+
+    async def count_listeners(self, session_id: str) -> int:
+        """How many listeners the index has; it follows the table by a moment."""
+        count = 0
+        start: dict[str, Any] = {}
+        while True:
+            try:
+                page = await self._client.query(
+                    TableName=self._connections,
+                    IndexName=LISTENERS_INDEX,
+                    KeyConditionExpression="sessionId = :session",
+                    ExpressionAttributeValues={":session": {"S": session_id}},
+                    Select="COUNT",
+                    **start,
+                )
+            except Exception as error:
+                raise as_error(error, "counting listeners") from error
+            count += int(page["Count"])
+            if not page.get("LastEvaluatedKey"):
+                return count
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def _add(self, connection: Connection, now_ms: int, more: dict[str, Any]) -> None:
+        item = {
+            "connectionId": {"S": connection.connection_id},
+            "sessionId": {"S": connection.session_id},
+            "role": {"S": connection.role},
+            "connectedAt": {"N": str(now_ms)},
+            "lastSeenAt": {"N": str(now_ms)},
+            "expiresAt": {"N": str(now_ms // 1000 + CONNECTION_KEPT_S)},
+            **more,
+        }
+        try:
+            await self._client.put_item(TableName=self._connections, Item=item)
+        except Exception as error:
+            raise as_error(error, "adding a connection") from error
+
+    async def _update_connection(self, connection_id: str, update: str, values: dict[str, Any]) -> bool:
+        try:
+            await self._client.update_item(
+                TableName=self._connections,
+                Key={"connectionId": {"S": connection_id}},
+                UpdateExpression=update,
+                ConditionExpression="attribute_exists(connectionId)",
+                ExpressionAttributeValues=values,
+            )
+        except Exception as error:
+            if _is_condition(error):
+                return False
+            raise as_error(error, "updating a connection") from error
+        return True
+
+
+def connection_of(item: dict[str, Any]) -> Connection:
+    """A connection from its row."""
+    language = item.get("targetLanguage")
+    return Connection(
+        connection_id=item["connectionId"]["S"],
+        session_id=item["sessionId"]["S"],
+        role=item["role"]["S"],
+        target_language=language["S"] if language else None,
+    )
+
+
+def _session(item: dict[str, Any]) -> Session:
+    ended = item.get("endedAt")
+    return Session(
+        session_id=item["sessionId"]["S"],
+        speaker_connection_id=item["speakerConnectionId"]["S"],
+        owner_hash=item["ownerHash"]["S"],
+        source_language=item["sourceLanguage"]["S"],
+        quality_tier=item["qualityTier"]["S"],
+        broadcast_state=_state_from_item(item["broadcastState"]),
+        created_at=int(item["createdAt"]["N"]),
+        ended_at=int(ended["N"]) if ended else None,
+        end_published=bool(item.get("endPublished", {}).get("BOOL", False)),
+    )
+
+
+def _state_to_item(state: BroadcastState) -> dict[str, Any]:
+    return {
+        "M": {
+            "isActive": {"BOOL": state.is_active},
+            "isPaused": {"BOOL": state.is_paused},
+            "isMuted": {"BOOL": state.is_muted},
+            "volume": {"N": repr(state.volume)},
+            "lastStateChange": {"N": str(state.last_state_change)},
+        }
+    }
+
+
+def _state_from_item(item: dict[str, Any]) -> BroadcastState:
+    row = item["M"]
+    return BroadcastState(
+        is_active=row["isActive"]["BOOL"],
+        is_paused=row["isPaused"]["BOOL"],
+        is_muted=row["isMuted"]["BOOL"],
+        volume=float(row["volume"]["N"]),
+        last_state_change=int(row["lastStateChange"]["N"]),
+    )
+
+
+def _is_condition(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == _CONDITION_FAILED

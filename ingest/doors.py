@@ -1,0 +1,144 @@
+"""What the Connections table says of a speaker, kept for a moment: one round trip reads the door and counts the chunks.
+
+Between invocations an instance knows a connection for `rate.LEASE_MS` at the most, and `MAX_ENTRIES` of them; so a
+pause or a mute shuts the door within that time, and most chunks need no round trip.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from ingest.admission import Door
+from ingest.format import FormatCheck
+from ingest.rate import LEASE_MS, Ledger, Verdict, Window
+from streams.aws import as_error
+
+MAX_ENTRIES: Final = 4096
+"""Connections that an instance remembers; each is some kilobytes at most."""
+LEDGER: Final = "rate-"
+"""Ledgers are attributes of the row, one per instance."""
+STALE_LEDGER_MS: Final = 60_000
+"""An instance that wrote nothing for so long has ended, or has nothing left to say of the last second."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Ledger)
+
+
+class Entry:
+    """A connection, as this instance knows it. door is None when there is no such connection."""
+
+    def __init__(self, limit: int) -> None:
+        self.door: Door | None = None
+        self.window = Window(limit)
+        self.format = FormatCheck()
+        self.warned_at_ms = 0.0
+        self.until_ms = 0.0
+        self.asking: asyncio.Future[None] | None = None
+        self.waiting = 0
+        self.stale: list[str] = []
+
+
+class Doors:
+    """All connections that this instance knows."""
+
+    def __init__(self, client: Any, table: str, limit: int, instance_id: str, now_ms: Callable[[], int]) -> None:
+        self._client = client
+        self._table = table
+        self._limit = limit
+        self._attribute = LEDGER + instance_id
+        self._now_ms = now_ms
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+
+    async def entry(self, connection_id: str) -> Entry:
+        """The connection's entry, not older than LEASE_MS. Raises HeraldError."""
+        entry = self._entries.get(connection_id)
+        if entry is None:
+            entry = self._entries[connection_id] = Entry(self._limit)
+            while len(self._entries) > MAX_ENTRIES:
+                self._entries.popitem(last=False)
+        else:
+            self._entries.move_to_end(connection_id)
+        while self._now_ms() >= entry.until_ms:
+            await self._ask(connection_id, entry)
+        return entry
+
+    async def admit(self, connection_id: str, entry: Entry, arrived_ms: int) -> bool:
+        """Count a chunk; False when it is over the limit. Raises HeraldError."""
+        while True:
+            verdict = entry.window.admit(arrived_ms, self._now_ms())
+            if verdict is not Verdict.ASK:
+                return verdict is Verdict.PASS
+            await self._ask(connection_id, entry)
+
+    def forget(self, connection_id: str) -> None:
+        """The connection is being closed."""
+        self._entries.pop(connection_id, None)
+
+    async def _ask(self, connection_id: str, entry: Entry) -> None:
+        """One round trip, shared by all that wait for it."""
+        entry.waiting += 1
+        try:
+            if entry.asking is not None:
+                await asyncio.shield(entry.asking)
+                return
+            entry.asking = asyncio.ensure_future(self._update(connection_id, entry))
+            try:
+                await asyncio.shield(entry.asking)
+            finally:
+                entry.asking = None
+        finally:
+            entry.waiting -= 1
+
+    async def _update(self, connection_id: str, entry: Entry) -> None:
+        now_ms = self._now_ms()
+        mine = entry.window.declare(now_ms, wanted=entry.waiting)
+        names = {"#mine": self._attribute} | {f"#old{n}": name for n, name in enumerate(entry.stale)}
+        remove = ", ".join(f"#old{n}" for n in range(len(entry.stale)))
+        try:
+            answer = await self._client.update_item(
+                TableName=self._table,
+                Key={"connectionId": {"S": connection_id}},
+                UpdateExpression="SET #mine = :mine, lastSeenAt = :now" + (f" REMOVE {remove}" if remove else ""),
+                ConditionExpression="attribute_exists(connectionId)",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":mine": {"B": _encoder.encode(mine)}, ":now": {"N": str(now_ms)}},
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise as_error(error, "reading a speaker's row") from error
+            row: dict[str, Any] | None = None
+        except Exception as error:
+            raise as_error(error, "reading a speaker's row") from error
+        else:
+            row = answer["Attributes"]
+        entry.door = _door(row)
+        others = self._others(row or {})
+        entry.stale = [name for name, ledger in others.items() if now_ms - ledger.until_ms > STALE_LEDGER_MS]
+        entry.window.learn(others.values())
+        entry.until_ms = now_ms + LEASE_MS
+
+    def _others(self, row: dict[str, Any]) -> dict[str, Ledger]:
+        return {
+            name: _decoder.decode(value["B"])
+            for name, value in row.items()
+            if name.startswith(LEDGER) and name != self._attribute
+        }
+
+
+def _door(row: dict[str, Any] | None) -> Door | None:
+    if row is None:
+        return None
+    state = row.get("door", {}).get("M", {})
+    return Door(
+        session_id=row["sessionId"]["S"],
+        role=row["role"]["S"],
+        is_active=state.get("isActive", {}).get("BOOL", False),
+        is_paused=state.get("isPaused", {}).get("BOOL", False),
+        is_muted=state.get("isMuted", {}).get("BOOL", False),
+        acknowledge=row.get("acknowledge", {}).get("BOOL", True),
+    )

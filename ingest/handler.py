@@ -1,0 +1,159 @@
+"""The function `ingest`: one chunk of a speaker's audio, checked and put into the audio stream (rows A1 to A4, A7).
+
+It does nothing else, and answers only after Kinesis has the record. Invocations that run at once in one process share
+PutRecords; a lone one puts at once.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+
+from gateway import events
+from gateway.errors import ErrorCode, WireError, response
+from gateway.events import Incoming
+from gateway.lambdas import Event, Function, Handle, now_ms
+from gateway.posts import Posts
+from ingest import admission
+from ingest.admission import SendAudio
+from ingest.doors import Doors, Entry
+from ingest.rate import CLOSE_AFTER_MS, WARN_AFTER_MS
+from streams import times
+from streams.aws import Clients
+from streams.kinesis import OrderedWriter
+from streams.records import AudioChunk, encode
+from streams.resources import CONNECTIONS, DEFAULT_PREFIX, physical_name
+from streams.settings import load
+from streams.telemetry import Log, Metrics
+
+WRITE_ATTEMPTS: Final = 3
+"""Row S5."""
+_NO_ANSWER: Final[dict[str, Any]] = {"statusCode": 200}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What this function reads from the environment (row X5)."""
+
+    herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
+    max_audio_chunks_per_second: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class AudioReceived(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag="audioReceived"):
+    """Kinesis has the chunk (row W2). timestamp: Unix seconds."""
+
+    session_id: str
+    timestamp: int
+    sequence: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Ingest(NamedTuple):
+    """What a chunk needs on its way in."""
+
+    doors: Doors
+    writer: OrderedWriter
+    posts: Callable[[], Any]
+    now_ms: Callable[[], int]
+    log: Log
+    metrics: Metrics
+
+    async def handle(self, event: Event, _: Any) -> dict[str, Any]:
+        """The response to a `sendAudio` message. Raises WireError and HeraldError."""
+        started_s = time.perf_counter()
+        incoming = events.read(event)
+        self.metrics.add("AudioChunksReceived")
+        try:
+            return await self._take(incoming)
+        except WireError as error:
+            self._count(error)
+            return response(error)
+        finally:
+            self.metrics.add("AudioProcessingLatency", (time.perf_counter() - started_s) * 1000, "Milliseconds")
+
+    async def _take(self, incoming: Incoming) -> dict[str, Any]:
+        entry = await self.doors.entry(incoming.connection_id)
+        door = admission.check_door(entry.door)
+        message = admission.parse(incoming.body)
+        admission.check_session(door, message)
+        admission.check_size(message)
+        if not await self.doors.admit(incoming.connection_id, entry, incoming.arrived_ms):
+            raise await self._over_the_limit(incoming.connection_id, entry)
+        pcm = admission.decode_audio(message)
+        fault = entry.format.check(pcm)
+        if fault is not None:
+            raise WireError(ErrorCode.INVALID_AUDIO_FORMAT, "Audio must be PCM16LE, mono, 16 kHz.", reason=fault)
+        await self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
+        if not door.acknowledge:
+            return _NO_ANSWER
+        received = AudioReceived(
+            door.session_id, self.now_ms() // 1000, msgspec.UNSET if message.sequence is None else message.sequence
+        )
+        return {"statusCode": 200, "body": msgspec.json.encode(received).decode()}
+
+    async def _over_the_limit(self, connection_id: str, entry: Entry) -> WireError:
+        """The refusal; after 5 s of violation it warns, after 30 s the connection is closed (row W21)."""
+        now_ms = self.now_ms()
+        violation_ms = entry.window.violation_ms(now_ms)
+        self.metrics.add("RateLimitViolations")
+        if violation_ms >= CLOSE_AFTER_MS:
+            self.metrics.add("ConnectionsClosedForRateLimit")
+            self.doors.forget(connection_id)
+            await (await self.posts()).disconnect(connection_id)
+        details: dict[str, Any] = {}
+        if violation_ms >= WARN_AFTER_MS:
+            details = {"violationMs": round(violation_ms), "closedAfterMs": CLOSE_AFTER_MS}
+        return WireError(ErrorCode.RATE_LIMIT_EXCEEDED, "Chunks come faster than allowed.", **details)
+
+    def _count(self, error: WireError) -> None:
+        if error.code is ErrorCode.INVALID_AUDIO_FORMAT:
+            self.metrics.add("AudioValidationErrors")
+        self.metrics.add("AudioChunksDropped")
+
+
+def _chunk(session_id: str, incoming: Incoming, message: SendAudio, pcm: bytes) -> AudioChunk:
+    captured_ms = None if message.timestamp is None else int(message.timestamp)
+    passed = {times.ADMITTED: incoming.arrived_ms}
+    if captured_ms is not None:
+        passed[times.CAPTURED] = captured_ms
+    return AudioChunk(
+        session_id=session_id,
+        connection=events.connection_hash(incoming.connection_id),
+        admitted_at_ms=incoming.arrived_ms,
+        pcm=pcm,
+        sequence=message.sequence,
+        captured_at_ms=captured_ms,
+        times_ms=passed,
+    )
+
+
+async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Handle:
+    """The function's handle, with clients on the stack."""
+    settings = load(Settings, os.environ)
+    clients = await stack.enter_async_context(Clients())
+    prefix = settings.herald_prefix
+    writer = OrderedWriter(await clients.get("kinesis"), physical_name(prefix, "audio"), attempts=WRITE_ATTEMPTS)
+    stack.push_async_callback(writer.close)
+    table = physical_name(prefix, CONNECTIONS.name)
+    limit = settings.max_audio_chunks_per_second
+    doors = Doors(await clients.get("dynamodb"), table, limit, secrets.token_hex(4), now_ms)
+
+    async def posts() -> Posts:
+        return Posts(await clients.get("apigatewaymanagementapi"))
+
+    return Ingest(doors, writer, posts, now_ms, log, metrics).handle
+
+
+FUNCTION: Final = Function("ingest", open_function)
+
+
+async def handle(event: Event, context: Any) -> Any:
+    """The entry for a server with an event loop of its own."""
+    return await FUNCTION.handle(event, context)
+
+
+def handler(event: Event, context: Any) -> Any:
+    """The entry for Lambda."""
+    return FUNCTION.run(event, context)

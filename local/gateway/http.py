@@ -1,0 +1,193 @@
+"""What the twin serves over plain HTTP: the management API, Lambda's Invoke, the issuer's keys, the control plane.
+
+Requests to AWS' interfaces are signed and checked; shapes and codes are those of the services' API models
+(ApiGatewayManagementApi 2018-11-29, Lambda 2015-03-31).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from gateway.routes import MAX_MESSAGE_BYTES
+from local.control import Calls, ControlPlane
+from local.faults import Fault, Faults
+from local.gateway.connections import Gateway, Gone
+from local.gateway.websocket import Slow
+from local.sigv4 import SignatureError, verify
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""Above what any of these interfaces takes, so that too much is answered, not cut."""
+CONNECTIONS_SERVICE: Final = "execute-api"
+LAMBDA_SERVICE: Final = "lambda"
+
+
+class AwsError(Exception):
+    """An error of an AWS interface."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+Operation = Callable[[web.Request, bytes], Awaitable[web.Response]]
+
+
+class Http:
+    """The plain HTTP side of one gateway."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        faults: Faults,
+        calls: Calls,
+        secrets: Mapping[str, str],
+        jwks: dict[str, Any],
+        prefix: str,
+    ) -> None:
+        self._gateway = gateway
+        self._faults = faults
+        self._calls = calls
+        self._secrets = secrets
+        self._jwks = jwks
+        self._prefix = prefix
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        ControlPlane(self._faults, self._calls).add_routes(app)
+        for method, name, operation in (
+            ("POST", "PostToConnection", self._post),
+            ("GET", "GetConnection", self._get),
+            ("DELETE", "DeleteConnection", self._delete),
+        ):
+            handler = self._signed(CONNECTIONS_SERVICE, name, operation)
+            app.router.add_route(method, "/@connections/{id}", handler)
+        app.router.add_post(
+            "/2015-03-31/functions/{name}/invocations", self._signed(LAMBDA_SERVICE, "Invoke", self._invoke)
+        )
+        app.router.add_get("/.well-known/jwks.json", self._keys)
+        return app
+
+    def _signed(
+        self, service: str, name: str, operation: Operation
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._calls.count(name)
+            try:
+                body = await self._read(request, service)
+                if (fault := self._faults.pick(name)) is not None:
+                    await self._suffer(fault, request)
+                return await operation(request, body)
+            except AwsError as error:
+                self._calls.count(name, "errors")
+                return _error(error)
+
+        return handle
+
+    async def _read(self, request: web.Request, service: str) -> bytes:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise AwsError(413, "PayloadTooLargeException", "Request Too Long") from error
+        path, _, query = request.raw_path.partition("?")
+        try:
+            verify(
+                request.method,
+                path,
+                query,
+                request.headers,
+                body,
+                self._secrets,
+                datetime.now(UTC),
+                service=service,
+            )
+        except SignatureError as error:
+            raise AwsError(403, "ForbiddenException", error.message) from error
+        return body
+
+    async def _post(self, request: web.Request, body: bytes) -> web.Response:
+        if len(body) > MAX_MESSAGE_BYTES:
+            raise AwsError(413, "PayloadTooLargeException", "Request Too Long")
+        try:
+            self._gateway.post(_id(request), body.decode())
+        except Gone as error:
+            raise AwsError(410, "GoneException", "") from error
+        except Slow as error:
+            raise AwsError(429, "LimitExceededException", "The client does not read what it is sent.") from error
+        except UnicodeDecodeError as error:
+            raise AwsError(400, "BadRequestException", "Data is not text.") from error
+        return web.Response()
+
+    async def _get(self, request: web.Request, _: bytes) -> web.Response:
+        try:
+            client = self._gateway.client(_id(request))
+        except Gone as error:
+            raise AwsError(410, "GoneException", "") from error
+        peer = client.peer
+        return web.json_response(
+            {
+                "connectedAt": _iso(peer.connected_ms),
+                "identity": {"sourceIp": peer.source_ip, "userAgent": peer.user_agent},
+                "lastActiveAt": _iso(client.last_active_ms),
+            }
+        )
+
+    async def _delete(self, request: web.Request, _: bytes) -> web.Response:
+        try:
+            self._gateway.disconnect(_id(request))
+        except Gone as error:
+            raise AwsError(410, "GoneException", "") from error
+        return web.Response(status=204)
+
+    async def _invoke(self, request: web.Request, body: bytes) -> web.Response:
+        if request.headers.get("X-Amz-Invocation-Type", "RequestResponse") != "Event":
+            raise AwsError(400, "InvalidParameterValueException", "This twin takes asynchronous invocations only.")
+        name = request.match_info["name"].removeprefix(f"{self._prefix}-")
+        request_id = str(uuid.uuid4())
+        try:
+            self._gateway.functions.invoke_later(name, json.loads(body or b"{}"), request_id)
+        except KeyError as error:
+            raise AwsError(404, "ResourceNotFoundException", "Function not found.") from error
+        except json.JSONDecodeError as error:
+            raise AwsError(400, "InvalidRequestContentException", "The payload is not JSON.") from error
+        return web.Response(status=202, headers={"x-amzn-RequestId": request_id})
+
+    async def _keys(self, _: web.Request) -> web.Response:
+        return web.json_response(self._jwks)
+
+    @staticmethod
+    async def _suffer(fault: Fault, request: web.Request) -> None:
+        match fault.kind:
+            case "throttle":
+                raise AwsError(429, "LimitExceededException", "Rate exceeded")
+            case "error" | "partial":
+                raise AwsError(500, fault.code or "InternalServerError", "An injected fault")
+            case "slow":
+                await asyncio.sleep(fault.delay_ms / 1000)
+            case "half_open":
+                await asyncio.Event().wait()  # until the client goes, which cancels this
+            case "cut":
+                if request.transport is not None:
+                    request.transport.abort()
+
+
+def _id(request: web.Request) -> str:
+    return unquote(request.match_info["id"])
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _error(error: AwsError) -> web.Response:
+    return web.json_response({"message": error.message}, status=error.status, headers={"x-amzn-ErrorType": error.code})
