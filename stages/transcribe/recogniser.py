@@ -14,7 +14,7 @@ What the client does not do, and is done here:
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
 from amazon_transcribe import exceptions as sdk
@@ -241,7 +241,7 @@ class _Stream:
     async def send(self, pcm: bytes) -> None:
         """Queue audio, and wait until there is room for more."""
         body = self._body()
-        await self._client_stream.input_stream.send_audio_event(pcm)
+        await self._write(self._client_stream.input_stream.send_audio_event(pcm))
         while sum(map(len, list(body._byte_chunks))) > QUEUE_BYTES:
             await asyncio.sleep(QUEUE_POLL_S)
             self._body()
@@ -250,7 +250,14 @@ class _Stream:
         """Say that no more audio will come."""
         self._body()
         self._ending = True
-        await self._client_stream.input_stream.end_stream()
+        await self._write(self._client_stream.input_stream.end_stream())
+
+    async def _write(self, writing: Awaitable[None]) -> None:
+        """Signing may wait for credentials, and meanwhile the stream may end."""
+        try:
+            await writing
+        except Exception as error:
+            raise _as_error(error, "sending") from error
 
     def abandon(self) -> None:
         """Let go of it, as far as the client allows."""
@@ -286,7 +293,9 @@ def _as_error(error: Exception, doing: str) -> HeraldError:
             return kind(message, code=str(error.error_code))
         case sdk.BadRequestException() | sdk.SerializationException() | sdk.ValidationException():
             return Refused(message, code=code)
-        case sdk.SDKError() | AwsCrtError() | OSError():
+        case sdk.ConflictException():
+            return StreamBroken(message, code=code)
+        case sdk.SDKError() | AwsCrtError():
             return Unavailable(message, code=code)
         case _:
             return StreamBroken(f"{doing}: {code}")
