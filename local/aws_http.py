@@ -8,13 +8,15 @@ plane under `/_herald/`, and ends on SIGTERM with nothing left.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import os
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 
@@ -31,6 +33,7 @@ _SHUTDOWN_S = 0.5
 """How long requests at work may go on after SIGTERM; twins promise to end within 2 s."""
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,22 @@ def count_use(calls: Calls, operation: str, language: str, characters: int) -> N
     calls.count(operation, "characters", characters)
     calls.count(operation, f"calls.{language}")
     calls.count(operation, f"characters.{language}", characters)
+
+
+def page(items: Sequence[T], token: str | None, size: int, bad_token: str) -> tuple[Sequence[T], str | None]:
+    """One page of a list, and the token of the next. `bad_token` is the error code for a token that isn't ours."""
+    start = 0
+    if token:
+        try:
+            number = base64.urlsafe_b64decode(token).decode("ascii")
+        except ValueError:
+            number = ""
+        if not re.fullmatch(r"\d{1,9}", number) or int(number) > len(items):
+            raise ServiceError(bad_token, "NextToken is not one that this operation returned")
+        start = int(number)
+    end = start + size
+    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
+    return items[start:end], following
 
 
 class Service(Protocol):

@@ -5,16 +5,12 @@ Names and limits are those of the service's API model (2016-06-10) and of its gu
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Sequence
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs
 
 import msgspec
 
-from local.aws_http import Request, Response, ServiceError
+from local.aws_http import Request, Response, ServiceError, page
 from local.polly.voices import BY_ID, Voice, select
 
 MAX_BILLED_CHARS: Final = 3_000
@@ -136,7 +132,7 @@ def describe_voices(request: Request, page_size: int) -> Response:
     if engine is not None and engine not in _ENGINES:
         raise invalid("Value at 'engine' failed to satisfy constraint: Member must satisfy enum value set")
     found = list(select(query.get("LanguageCode"), engine))
-    chosen, token = _page(found, query.get("NextToken"), page_size)
+    chosen, token = page(found, query.get("NextToken"), page_size, "InvalidNextTokenException")
     content: dict[str, Any] = {"Voices": [_describe(voice) for voice in chosen]}
     if token is not None:
         content["NextToken"] = token
@@ -152,21 +148,6 @@ def _describe(voice: Voice) -> dict[str, Any]:
         "LanguageName": voice.language_name,
         "SupportedEngines": list(voice.engines),
     }
-
-
-def _page(items: Sequence[Voice], token: str | None, size: int) -> tuple[Sequence[Voice], str | None]:
-    start = 0
-    if token:
-        try:
-            number = base64.urlsafe_b64decode(token).decode("ascii")
-        except (binascii.Error, ValueError):
-            number = ""
-        if not re.fullmatch(r"\d{1,9}", number) or int(number) > len(items):
-            raise ServiceError("InvalidNextTokenException", "The NextToken is invalid.")
-        start = int(number)
-    end = start + size
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
-    return items[start:end], following
 
 
 def error(error: ServiceError) -> Response:

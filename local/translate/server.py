@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from local import aws_http, process
-from local.aws_http import Request, Response, ServiceError, count_use
+from local.aws_http import Request, Response, ServiceError, count_use, page
 from local.control import Calls
 from local.pool import PoolFull
 from local.translate import wire
@@ -138,7 +138,7 @@ class TranslateService:
         languages = [
             {"LanguageName": ENGLISH_NAMES[code], "LanguageCode": code} for code in self._engine.routes.languages
         ]
-        chosen, token = wire.page(languages, request.next_token, request.max_results, "InvalidParameterValueException")
+        chosen, token = page(languages, request.next_token, request.max_results, "InvalidParameterValueException")
         return wire.answer(_with_token({"Languages": chosen, "DisplayLanguageCode": display}, token))
 
     def _import(self, request: wire.ImportTerminology) -> Response:
@@ -175,7 +175,7 @@ class TranslateService:
 
     def _list_terminologies(self, request: wire.ListTerminologies) -> Response:
         found = [wire.properties(terminology, ACCOUNT_REGION) for terminology in self._terminologies.all()]
-        chosen, token = wire.page(found, request.next_token, request.max_results, "InvalidParameterValueException")
+        chosen, token = page(found, request.next_token, request.max_results, "InvalidParameterValueException")
         return wire.answer(_with_token({"TerminologyPropertiesList": chosen}, token))
 
     def _delete(self, request: wire.TerminologyByName) -> Response:

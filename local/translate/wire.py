@@ -5,10 +5,6 @@ Names and limits are those of the service's API model (2017-07-01).
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -96,7 +92,6 @@ class ListTerminologies(msgspec.Struct, rename="pascal", frozen=True):
 
 
 S = TypeVar("S", bound=msgspec.Struct)
-T = TypeVar("T")
 
 
 def operation(request: Request) -> str:
@@ -131,22 +126,6 @@ def error(error: ServiceError) -> Response:
     return Response(
         status, msgspec.json.encode(content), {"Content-Type": CONTENT_TYPE, "x-amzn-ErrorType": error.code}
     )
-
-
-def page(items: Sequence[T], token: str | None, size: int, bad_token: str) -> tuple[Sequence[T], str | None]:
-    """One page, and the token of the next. `bad_token` is the error code for a token that isn't ours."""
-    start = 0
-    if token:
-        try:
-            number = base64.urlsafe_b64decode(token).decode("ascii")
-        except (binascii.Error, ValueError):
-            number = ""
-        if not re.fullmatch(r"\d{1,9}", number) or int(number) > len(items):
-            raise ServiceError(bad_token, "NextToken is not one that this operation returned")
-        start = int(number)
-    end = start + size
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(items) else None
-    return items[start:end], following
 
 
 def properties(terminology: Terminology, account_region: str) -> dict[str, Any]:

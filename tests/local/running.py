@@ -57,12 +57,12 @@ class Running:
 
 
 @contextmanager
-def running(name: str, *arguments: str) -> Iterator[Running]:
-    """Run `python -m local.NAME`; it is ended with the block, whatever happens."""
+def running(name: str, *arguments: str, log: int = subprocess.DEVNULL) -> Iterator[Running]:
+    """Run `python -m local.NAME`; it is ended with the block, whatever happens. `log` is a file for its stderr."""
     process = subprocess.Popen(
         (sys.executable, "-m", f"local.{name}", "--port", "0", "--die-with-parent", *arguments),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
         text=True,
         env={**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
     )

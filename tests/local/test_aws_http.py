@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.aws_http import Request, Response, ServiceError, Twin, count_use, local_secrets
+from local.aws_http import Request, Response, ServiceError, Twin, count_use, local_secrets, page
 from local.control import Calls
 from local.faults import Fault
 
@@ -128,6 +128,22 @@ async def test_half_open_lasts_until_the_caller_gives_up(caller: Caller) -> None
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(caller.send(), 0.1)
     assert await caller.send() == (200, b"hello")
+
+
+def test_pages() -> None:
+    items = list(range(5))
+    first, token = page(items, None, 2, "Bad")
+    second, token = page(items, token, 2, "Bad")
+    last, end = page(items, token, 2, "Bad")
+    assert [*first, *second, *last] == items
+    assert end is None
+
+
+@pytest.mark.parametrize("token", ["x", "!!!!", "LTE=", "OTk=", "é"])
+def test_page_tokens_of_others(token: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        page([1, 2, 3], token, 2, "Bad")
+    assert caught.value.code == "Bad"
 
 
 def test_secrets() -> None:

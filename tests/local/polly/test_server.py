@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
@@ -179,3 +181,18 @@ def test_ends_with_all_its_children(end: signal.Signals) -> None:
         os.kill(twin.process.pid, end)
         assert twin.process.wait(timeout=10) == (0 if end is signal.SIGTERM else -end)
         assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+def test_the_log_holds_nothing_of_the_text(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "log").open("w") as log,
+        running("polly", log=log.fileno()) as twin,
+        client("polly", twin.url) as made,
+    ):
+        ask(made, "a very confidential cat")
+        error_of(made, lambda: ask(made, "<speak>confidential", TextType="ssml"))
+        error_of(made, lambda: ask(made, "confidential" * 1_000))
+        assert twin.stop() == 0
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(lines) == 3
+    assert "confidential" not in str(lines)

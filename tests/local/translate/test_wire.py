@@ -55,22 +55,6 @@ def test_bad_bodies(body: bytes, code: str) -> None:
     assert "secret" not in caught.value.message
 
 
-def test_pages() -> None:
-    items = list(range(5))
-    first, token = wire.page(items, None, 2, "Bad")
-    second, token = wire.page(items, token, 2, "Bad")
-    last, end = wire.page(items, token, 2, "Bad")
-    assert [*first, *second, *last] == items
-    assert end is None
-
-
-@pytest.mark.parametrize("token", ["x", "!!!!", "LTE=", "OTk=", "é"])
-def test_page_tokens_of_others(token: str) -> None:
-    with pytest.raises(ServiceError) as caught:
-        wire.page([1, 2, 3], token, 2, "Bad")
-    assert caught.value.code == "Bad"
-
-
 def test_errors() -> None:
     response = wire.error(ServiceError("SomeException", "why", 403, Extra="x"))
     assert response.status == 400
