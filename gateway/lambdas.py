@@ -67,6 +67,10 @@ class Function:
             self._loop = asyncio.new_event_loop()
         return self._loop.run_until_complete(self.handle(event, context))
 
+    async def open(self) -> None:
+        """Open it before its first invocation, as provisioned concurrency does. Raises HeraldError."""
+        await self._opened()
+
     async def close(self) -> None:
         """Release everything; a later invocation would open it again."""
         self._handle = None

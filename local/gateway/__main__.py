@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ import uvloop
 from local import process
 from local.gateway.connections import Limits
 from local.gateway.server import Server
+from streams.errors import HeraldError
 
 DEFAULT_PORT = 8080
+
+_log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -35,7 +39,11 @@ def main() -> int:
 
 async def _serve(args: argparse.Namespace, limits: Limits, keys: Path) -> int:
     server = Server(keys, limits, args.fault_seed)
-    await server.start(args.port)
+    try:
+        await server.start(args.port)
+    except (HeraldError, OSError) as error:
+        _log.error("cannot start", extra={"error": str(error)})
+        return 1
     try:
         process.announce(server.url)
         await process.stopped()

@@ -47,13 +47,23 @@ Handle = Callable[[dict[str, Any], Any], Awaitable[Any]]
 class Functions:
     """The functions of one environment."""
 
-    def __init__(self, handles: dict[str, tuple[FunctionSpec, Handle]], close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        handles: dict[str, tuple[FunctionSpec, Handle]],
+        open_all: Callable[[], Awaitable[None]],
+        close_all: Callable[[], Awaitable[None]],
+    ) -> None:
         self._handles = handles
-        self._close = close
+        self._open_all = open_all
+        self._close_all = close_all
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self._handles
+
+    async def open(self) -> None:
+        """Open all functions, so that no client waits for it. Raises HeraldError, for a wrong setting too."""
+        await self._open_all()
 
     async def invoke(self, name: str, event: dict[str, Any], request_id: str) -> Any:
         """Invoke and wait. Raises FunctionFailed."""
@@ -90,7 +100,7 @@ class Functions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._close()
+        await self._close_all()
 
     async def _persist(self, name: str, event: dict[str, Any], request_id: str) -> None:
         for wait_s in (*ASYNC_RETRIES_S, None):
@@ -114,8 +124,12 @@ def load(specs: tuple[FunctionSpec, ...]) -> Functions:
         handles[spec.name] = (spec, function.handle)
         functions.append(function)
 
-    async def close() -> None:
+    async def open_all() -> None:
+        for function in functions:
+            await function.open()
+
+    async def close_all() -> None:
         for function in functions:
             await function.close()
 
-    return Functions(handles, close)
+    return Functions(handles, open_all, close_all)

@@ -53,6 +53,7 @@ class Server:
             http.application(), access_log=None, handler_cancellation=True, shutdown_timeout=PATIENCE_S / 2
         )
         await self._runner.setup()
+        await self._functions.open()
         await self._entrances.start_serving()
 
     async def stop(self) -> None:
