@@ -1,12 +1,13 @@
 """One session's stage under the real driver, with a simulated clock, scripted services, and owners that die.
 
-A `World` has one input log, one output stream and one stored snapshot. An `Owner` is a worker that holds the shard: it
-reads the log, runs the stage under `streams.driver.Driver`, and may be killed, or fall asleep, lose its lease, and go on
-as a zombie. Nothing sleeps: `World.run_until` goes from event to event.
+A `World` has one input log, one output stream and one stored snapshot. An `Owner` is a worker that holds the shard:
+it reads the log, runs the stage under `streams.driver.Driver`, and may be killed, or fall asleep, lose its lease, and
+go on as a zombie. Nothing really waits: `World.run_until` goes from event to event.
 """
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from streams.driver import Bury, Deed, Driver, Perform, Put, Save
@@ -121,7 +122,7 @@ class Owner:
         for deed in deeds:
             match deed:
                 case Put(_, record):
-                    self.world.at(self.world.now_ms + self.world.put_ms(), lambda r=record: self._land(r))
+                    self.world.at(self.world.now_ms + self.world.put_ms(), partial(self._land, record))
                 case Perform(_, call):
                     self.world.calls.append(call)
                     self.world.service.perform(self, call)
@@ -165,7 +166,7 @@ class World:
         self.calls: list[Call] = []
         self.counts: list[Count] = []
         self.epoch = 0
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._events: list[tuple[int, int, Callable[[], object]]] = []
         self._event_ids = 0
         self.owners = [Owner(self, 0)]
 
@@ -174,7 +175,7 @@ class World:
         """Who holds the shard."""
         return self.owners[-1]
 
-    def at(self, at_ms: int, event: Callable[[], None]) -> None:
+    def at(self, at_ms: int, event: Callable[[], object]) -> None:
         """Let something happen later."""
         self._event_ids += 1
         heapq.heappush(self._events, (at_ms, self._event_ids, event))

@@ -1,11 +1,14 @@
 """A talk whose every millisecond of audio says when it was spoken, and a recogniser that hears exactly that.
 
-The recogniser is as unsteady as real ones: it cuts the same audio differently each time, changes its mind about the last
-words, breaks off. So whatever comes out right is right because of the stage.
+The recogniser is as unsteady as real ones: it cuts the same audio differently each time, changes its mind about the
+last words, breaks off. So whatever comes out right is right because of the stage.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,7 @@ from streams.stage import Call
 from tests.support.stage_driver import Owner
 
 SAMPLES_PER_MS = 16
+Name: TypeAlias = tuple[int, str]  # an owner's epoch, and its stream
 BROKEN = Failure("StreamBroken", "broken by the test", retryable=True)
 
 
@@ -97,7 +101,7 @@ class SimulatedRecogniser:
         self.talk = talk
         self.habits = habits
         self.random = random.Random(seed)
-        self.streams: dict[str, _Heard] = {}
+        self.streams: dict[Name, _Heard] = {}
         self.opened = 0
         self.fed_ms = 0
 
@@ -106,14 +110,17 @@ class SimulatedRecogniser:
 
     def perform(self, owner: Owner, call: Call) -> None:
         match call.request:
-            case OpenRecogniser(stream=name):
+            case OpenRecogniser(stream=stream):
+                name = (owner.epoch, stream)
                 self._later(owner, 50, lambda: self._open(owner, call.call_id, name))
-            case SendAudio(stream=name, pcm=pcm):
+            case SendAudio(stream=stream, pcm=pcm):
+                name = (owner.epoch, stream)
                 self._in_turn(owner, name, lambda: self._hear(owner, name, call.call_id, pcm))
-            case EndAudio(stream=name):
+            case EndAudio(stream=stream):
+                name = (owner.epoch, stream)
                 self._in_turn(owner, name, lambda: self._end(owner, name, call.call_id))
-            case Abandon(stream=name):
-                heard = self.streams.pop(name, None)
+            case Abandon(stream=stream):
+                heard = self.streams.pop((owner.epoch, stream), None)
                 owner.reply(call.call_id, Taken())
                 if heard is not None:
                     owner.reply(heard.call_id, failure=BROKEN)
@@ -123,10 +130,10 @@ class SimulatedRecogniser:
         for name in list(self.streams):
             self._break(name)
 
-    def _later(self, owner: Owner, delay_ms: int, step) -> None:  # type: ignore[no-untyped-def]  # a plain callback
+    def _later(self, owner: Owner, delay_ms: int, step: Callable[[], None]) -> None:
         owner.world.at(owner.world.now_ms + delay_ms, step)
 
-    def _in_turn(self, owner: Owner, name: str, step) -> None:  # type: ignore[no-untyped-def]  # a plain callback
+    def _in_turn(self, owner: Owner, name: Name, step: Callable[[], None]) -> None:
         now_ms = owner.world.now_ms
         heard = self.streams.get(name)
         at_ms = now_ms + 2 if heard is None else max(now_ms + 2, heard.free_at_ms)
@@ -134,7 +141,7 @@ class SimulatedRecogniser:
             heard.free_at_ms = at_ms
         owner.world.at(at_ms, step)
 
-    def _open(self, owner: Owner, call_id: str, name: str) -> None:
+    def _open(self, owner: Owner, call_id: str, name: Name) -> None:
         if self.habits.down or self.random.random() < self.habits.refuses_opening:
             owner.reply(call_id, failure=BROKEN)
             return
@@ -143,12 +150,12 @@ class SimulatedRecogniser:
         self.streams[name] = _Heard(owner, call_id, random.Random(self.random.random()), at)
         owner.reply(call_id, Opened(), last=False)
 
-    def _break(self, name: str) -> None:
+    def _break(self, name: Name) -> None:
         heard = self.streams.pop(name)
         heard.alive = False
         heard.owner.reply(heard.call_id, failure=BROKEN)
 
-    def _hear(self, owner: Owner, name: str, call_id: str, pcm: bytes) -> None:
+    def _hear(self, owner: Owner, name: Name, call_id: str, pcm: bytes) -> None:
         heard = self.streams.get(name)
         if heard is None:
             owner.reply(call_id, failure=BROKEN)
@@ -166,7 +173,7 @@ class SimulatedRecogniser:
         elif not self.habits.deaf:
             self._answer(heard, self._listen(heard, at_end=False))
 
-    def _end(self, owner: Owner, name: str, call_id: str) -> None:
+    def _end(self, owner: Owner, name: Name, call_id: str) -> None:
         heard = self.streams.pop(name, None)
         if heard is None:
             owner.reply(call_id, failure=BROKEN)
@@ -181,7 +188,7 @@ class SimulatedRecogniser:
         now_ms = heard.owner.world.now_ms
         heard.said_at_ms = max(heard.said_at_ms, now_ms + heard.random.choice(self.habits.answer_ms))
         for result in results:
-            self._later(heard.owner, heard.said_at_ms - now_ms, lambda r=result: self._say(heard, r))
+            self._later(heard.owner, heard.said_at_ms - now_ms, partial(self._say, heard, result))
 
     def _say(self, heard: _Heard, result: Result) -> None:
         if heard.alive:
@@ -249,7 +256,5 @@ class SimulatedRecogniser:
             text = word.text
             if not stable and heard.random.random() < self.habits.unsettled:
                 text = heard.random.choice(["er", "the", text + "s"])
-            shown.append(
-                RecognisedWord(text, word.start_ms, word.end_ms, None, stable if self.habits.flags else None)
-            )
+            shown.append(RecognisedWord(text, word.start_ms, word.end_ms, None, stable if self.habits.flags else None))
         return Result(f"r{heard.segment}", shown[0].start_ms, shown[-1].end_ms, True, shown)

@@ -57,8 +57,8 @@ class Bench:
         opened = asyncio.Event()
         answers: list[Any] = []
 
-        def note(answer: Any) -> None:
-            answers.append(answer)
+        def note(value: Any) -> None:
+            answers.append(value)
             opened.set()
 
         request = OpenRecogniser(stream=stream, language_code=language)
@@ -241,9 +241,7 @@ async def test_opening_has_a_time_limit_and_the_next_stream_a_new_connection(
     assert await again.ended() == Ended()
 
 
-async def test_a_connection_cut_before_the_headers_does_not_hang(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_cut_before_the_headers_does_not_hang(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recogniser, "OPEN_LIMIT_S", 0.5)
     bench = await start()
     await bench.faults({"kind": "cut", "count": 1})

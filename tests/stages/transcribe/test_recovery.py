@@ -5,6 +5,7 @@ More schedules: HERALD_SCHEDULES=5000 pytest tests/stages/transcribe/test_recove
 
 import os
 import random
+from functools import partial
 
 import pytest
 
@@ -43,9 +44,9 @@ def publish(world: World, talk: Talk, choice: random.Random) -> None:
             pcm=talk.pcm(start_ms, start_ms + CHUNK_MS),
         )
         at_ms = START_MS + start_ms + CHUNK_MS + choice.choice([5, 5, 5, 120])
-        world.at(at_ms, lambda c=chunk: world.publish(c))
+        world.at(at_ms, partial(world.publish, chunk))
         if choice.random() < 0.02:
-            world.at(at_ms + 30, lambda c=chunk: world.publish(c))
+            world.at(at_ms + 30, partial(world.publish, chunk))
     end = SessionEvent(session_id=world.session_id, event="ended", timestamp=START_MS + talk.duration_ms)
     world.at(START_MS + talk.duration_ms + 300, lambda: world.publish(end))
 
@@ -68,7 +69,7 @@ def run(seed: int, *, kills: bool, zombies: bool, breaks: float) -> tuple[World,
     habits = Habits(jitter_ms=30, unsettled=0.4, breaks=breaks, refuses_opening=0.2 if breaks else 0.0)
     habits.answer_ms = (20, 100, 300)
     recogniser = SimulatedRecogniser(talk, habits, seed)
-    put_ms = lambda: choice.choice([5, 20, 50, 400])  # noqa: E731 - a draw
+    put_ms = partial(choice.choice, [5, 20, 50, 400])
     world = World(builder(TranscribeSettings()), service=recogniser, put_ms=put_ms)
     publish(world, talk, choice)
     until_ms = START_MS + talk.duration_ms
