@@ -67,6 +67,10 @@ class ServiceError(Exception):
         self.fields = fields
 
 
+class CannotStart(Exception):
+    """The twin cannot serve; the message is for the person who started it."""
+
+
 def count_use(calls: Calls, operation: str, language: str, characters: int) -> None:
     """Count one use of an engine: `characters` in all, and calls and characters of the language or pair."""
     calls.count(operation, "characters", characters)
@@ -113,8 +117,11 @@ class Service(Protocol):
 
 
 def local_secrets(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The one key that the twins know. Raises `KeyError` with the variable's name if it isn't set."""
-    return {environment["AWS_ACCESS_KEY_ID"]: environment["AWS_SECRET_ACCESS_KEY"]}
+    """The one key that the twins know. Raises `CannotStart` with the variable's name if it isn't set."""
+    try:
+        return {environment["AWS_ACCESS_KEY_ID"]: environment["AWS_SECRET_ACCESS_KEY"]}
+    except KeyError as error:
+        raise CannotStart(f"{error.args[0]} is not set: it holds the key that requests must be signed with") from None
 
 
 class Twin:
@@ -215,20 +222,46 @@ class Twin:
         return web.Response(status=found.status, body=found.body, headers=found.headers)
 
 
-async def serve(make: Callable[[], Awaitable[Service]], port: int) -> None:
-    """Make the service, serve it on 127.0.0.1 until SIGTERM, and close it, whatever happens in between."""
-    service = await make()
+def run(make: Callable[[], Awaitable[Service]], port: int) -> None:
+    """A twin's whole life, from `make` to SIGTERM. Raises `SystemExit` with a plain sentence if it can't start."""
     try:
-        twin = Twin(service, local_secrets())
-        runner = web.AppRunner(twin.app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
+        asyncio.run(serve(make, port))
+    except CannotStart as error:
+        raise SystemExit(str(error)) from None
+
+
+async def serve(make: Callable[[], Awaitable[Service]], port: int) -> None:
+    """Make the service, serve it on 127.0.0.1 until SIGTERM, and close it, whatever happens in between.
+
+    Raises `CannotStart`, also if `make` does.
+    """
+    secrets = local_secrets()
+    stop = asyncio.create_task(process.stopped())
+    await asyncio.sleep(0)  # lets it set its handlers: from here on, a signal is a request to stop
+    making = asyncio.ensure_future(make())
+    await asyncio.wait({stop, making}, return_when=asyncio.FIRST_COMPLETED)
+    if not making.done():
+        making.cancel()
+        await asyncio.wait({making})
+        return
+    service = making.result()
+    try:
+        runner = web.AppRunner(
+            Twin(service, secrets).app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, HOST, port)
-            await site.start()
-            bound = runner.addresses[0][1]
-            process.announce(f"http://{HOST}:{bound}")
-            await process.stopped()
+            try:
+                await web.TCPSite(runner, HOST, port).start()
+            except OSError as error:
+                raise CannotStart(f"port {port} cannot be had: {error.strerror}") from error
+            process.announce(f"http://{HOST}:{runner.addresses[0][1]}")
+            await stop
         finally:
             await runner.cleanup()
     finally:
+        stop.cancel()
         await service.close()

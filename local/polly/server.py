@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Final
 
 import numpy as np
 
 from local import aws_http, process
-from local.aws_http import Request, Response, ServiceError, count_use
+from local.aws_http import CannotStart, Request, Response, ServiceError, count_use
 from local.control import Calls
 from local.polly import marks, sound, ssml, wire
 from local.polly.score import Job, Mark, Passage, Rest, Score, Spoken, Utter
@@ -130,7 +129,7 @@ async def _make(args: argparse.Namespace) -> PollyService:
     try:
         await service.warm()
     except WorkerError as error:
-        raise SystemExit(f"eSpeak NG does not start: {error}") from None
+        raise CannotStart(f"eSpeak NG does not start: {error}") from None
     return service
 
 
@@ -142,4 +141,4 @@ def main() -> None:
     parser.add_argument("--max-waiting", type=int, default=32, help="requests that may wait for one (default 32)")
     args = parser.parse_args()
     process.start(args, component="polly")
-    asyncio.run(aws_http.serve(lambda: _make(args), args.port))
+    aws_http.run(lambda: _make(args), args.port)

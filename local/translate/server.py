@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
 from local import aws_http, process
-from local.aws_http import Request, Response, ServiceError, count_use, page
+from local.aws_http import CannotStart, Request, Response, ServiceError, count_use, page
 from local.control import Calls
 from local.pool import PoolFull
 from local.translate import wire
 from local.translate.engine import Engine, EngineFailed, UnsupportedPair
 from local.translate.languages import ENGLISH_NAMES
-from local.translate.pipeline import PipelineError
 from local.translate.routes import Routes, read_modes
 from local.translate.terminology import InvalidTerminology, Kept, Terminologies, keep_terms
 
@@ -203,17 +201,22 @@ def _no_terminology(name: str) -> ServiceError:
     return ServiceError("ResourceNotFoundException", f"There is no terminology {name}")
 
 
+async def _warm(engine: Engine, pair: str) -> None:
+    source, _, target = pair.partition("-")
+    try:
+        await engine.warm(source, target)
+    except UnsupportedPair:
+        raise CannotStart(f"--warm: no installed Apertium package translates {pair}") from None
+    except EngineFailed as error:
+        raise CannotStart(f"--warm: {error}") from None
+
+
 async def _make(args: argparse.Namespace) -> TranslateService:
     engine = Engine(Routes(read_modes()), pipelines=args.pipelines, max_waiting=args.max_waiting)
     try:
         for pair in filter(None, args.warm.split(",")):
-            source, _, target = pair.partition("-")
-            await engine.warm(source, target)
-    except UnsupportedPair:
-        raise SystemExit(f"--warm: no installed Apertium package translates {pair}") from None
-    except EngineFailed as error:
-        raise SystemExit(f"--warm: {error}") from None
-    except PipelineError:
+            await _warm(engine, pair)
+    except BaseException:  # a stop while loading, too, leaves no pipeline
         await engine.close()
         raise
     return TranslateService(engine, max_text_bytes=args.max_text_bytes)
@@ -231,4 +234,4 @@ def main() -> None:
     parser.add_argument("--warm", default="", help="pairs to load before serving, as en-es,en-fr")
     args = parser.parse_args()
     process.start(args, component="translate")
-    asyncio.run(aws_http.serve(lambda: _make(args), args.port))
+    aws_http.run(lambda: _make(args), args.port)

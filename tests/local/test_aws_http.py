@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -12,7 +13,18 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.aws_http import Request, Response, ServiceError, Twin, count_use, local_secrets, page
+from local.aws_http import (
+    CannotStart,
+    Request,
+    Response,
+    ServiceError,
+    Twin,
+    count_use,
+    local_secrets,
+    page,
+    run,
+    serve,
+)
 from local.control import Calls
 from local.faults import Fault
 
@@ -148,5 +160,33 @@ def test_page_tokens_of_others(token: str) -> None:
 
 def test_secrets() -> None:
     assert local_secrets({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}) == {"a": "b"}
-    with pytest.raises(KeyError, match="AWS_ACCESS_KEY_ID"):
+    with pytest.raises(CannotStart, match="AWS_ACCESS_KEY_ID is not set"):
         local_secrets({})
+
+
+async def make() -> Echo:
+    return Echo()
+
+
+async def unmakeable() -> Echo:
+    raise CannotStart("no engine")
+
+
+@pytest.fixture
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+
+
+@pytest.mark.usefixtures("_keys")
+async def test_a_busy_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotStart, match=f"port {port} cannot be had"):
+            await serve(make, port)
+
+
+@pytest.mark.usefixtures("_keys")
+def test_what_cannot_be_made_ends_the_program_with_a_sentence() -> None:
+    with pytest.raises(SystemExit, match="no engine"):
+        run(unmakeable, 0)

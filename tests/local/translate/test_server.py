@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -229,3 +231,26 @@ def test_the_log_holds_nothing_of_the_text(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert len(lines) == 3
     assert "confidential" not in str(lines)
+
+
+def test_a_signal_right_after_ready_is_a_clean_stop() -> None:
+    with running("translate", "--warm", "en-es") as twin:
+        assert twin.stop() == 0
+
+
+def test_a_signal_while_loading_leaves_nothing() -> None:
+    process = subprocess.Popen(
+        (sys.executable, "-m", "local.translate", "--warm", "en-fr"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
+    )
+    try:
+        while len(children := psutil.Process(process.pid).children()) < 12:
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+        assert psutil.wait_procs(children, timeout=5)[1] == []
+    finally:
+        process.kill()
+        process.wait()
