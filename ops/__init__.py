@@ -1,0 +1,20 @@
+"""How do people run it? The `herald` command.
+
+    main         the commands and their options
+    supervisor   `up`: starts the parts, watches them, stops them
+      parts      which programs there are, what each needs first, what each is told
+      children   one running program: its log, its `ready` line, its end
+      guard      the process that ends what a killed supervisor leaves behind
+      control    the supervisor's socket: `herald restart PART`
+      stack_file `.herald/stack.json`: where the running stack is, for people and programs
+    demo         `demo`: a speaker, a listener per language, and what became of every word
+      audio_files  recordings to what the protocol takes
+      speaker, listener   the two ends of the WebSocket
+      observed     what an engineer sees: the session's records, read from the streams
+      account      what was lost, twice or out of order
+      hops         where the time went
+      report       the object of `--json`, and the text for people
+      sound, page, picture   what the demo leaves in a folder
+
+Start with `main`, then `supervisor` or `demo`. Nothing here is imported by the system that it runs.
+"""

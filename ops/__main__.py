@@ -1,0 +1,7 @@
+"""`python -m ops` is the `herald` command."""
+
+import sys
+
+from ops.main import main
+
+sys.exit(main())

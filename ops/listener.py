@@ -1,0 +1,170 @@
+"""A listener's end of the WebSocket: what came, when, and each thing once."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+
+from ops.speaker import connect, expect, now_ms, receive
+
+
+class CaptionShown(msgspec.Struct):
+    """A caption as it came. committed: how many characters will not change. at_unix_ms: when it came."""
+
+    utterance_id: str
+    revision: int
+    text: str
+    committed: int
+    final: bool
+    start_ms: int
+    end_ms: int
+    at_unix_ms: int
+
+
+class ClauseHeard(msgspec.Struct):
+    """A clause's speech as it came, put together. at_unix_ms: when its first part came; parts still missing: `missing`."""
+
+    utterance_id: str
+    clause: int
+    sequence: int
+    text: str
+    start_ms: int
+    end_ms: int
+    at_unix_ms: int
+    rate_hz: int
+    parts: dict[int, bytes]
+    of_parts: int
+
+    @property
+    def pcm(self) -> bytes:
+        """Its sound, parts in order."""
+        return b"".join(self.parts[number] for number in sorted(self.parts))
+
+    @property
+    def audio_ms(self) -> int:
+        """How long it sounds."""
+        return len(self.pcm) * 500 // self.rate_hz
+
+    @property
+    def missing(self) -> int:
+        """Parts that never came."""
+        return self.of_parts - len(self.parts)
+
+
+class Ear:
+    """What a listener has got; drops what it has had. rewrites: committed text of a caption that changed all the same."""
+
+    def __init__(self) -> None:
+        self.captions: list[CaptionShown] = []
+        self.clauses: dict[tuple[str, int], ClauseHeard] = {}
+        self.repeats = 0
+        self.rewrites = 0
+        self.tail_rewrites = 0
+        self._revisions: set[tuple[str, int]] = set()
+        self._last: dict[str, CaptionShown] = {}
+
+    def take(self, message: dict[str, Any], at_unix_ms: int) -> None:
+        """A message that came."""
+        if message.get("type") == "caption":
+            self._take_caption(message, at_unix_ms)
+        elif message.get("type") == "translatedAudio":
+            self._take_audio(message, at_unix_ms)
+
+    def _take_caption(self, message: dict[str, Any], at_unix_ms: int) -> None:
+        key = (message["utteranceId"], message["revision"])
+        if key in self._revisions:
+            self.repeats += 1
+            return
+        self._revisions.add(key)
+        caption = CaptionShown(
+            utterance_id=message["utteranceId"],
+            revision=message["revision"],
+            text=message["text"],
+            committed=message["committed"],
+            final=message["isFinal"],
+            start_ms=message["startMs"],
+            end_ms=message["endMs"],
+            at_unix_ms=at_unix_ms,
+        )
+        before = self._last.get(caption.utterance_id)
+        if before is not None:
+            if caption.revision < before.revision:
+                return  # overtaken: a page would not show it either
+            self.rewrites += not caption.text.startswith(before.text[: before.committed])
+            self.tail_rewrites += not caption.text.startswith(before.text)
+        self._last[caption.utterance_id] = caption
+        self.captions.append(caption)
+
+    def _take_audio(self, message: dict[str, Any], at_unix_ms: int) -> None:
+        key = (message["utteranceId"], message["clause"])
+        clause = self.clauses.get(key)
+        if clause is None:
+            clause = self.clauses[key] = ClauseHeard(
+                utterance_id=message["utteranceId"],
+                clause=message["clause"],
+                sequence=message["sequence"],
+                text=message["text"],
+                start_ms=message["startMs"],
+                end_ms=message["endMs"],
+                at_unix_ms=at_unix_ms,
+                rate_hz=message["sampleRate"],
+                parts={},
+                of_parts=message["parts"],
+            )
+        if message["part"] in clause.parts:
+            self.repeats += 1
+            return
+        clause.parts[message["part"]] = base64.b64decode(message["audioData"])
+
+    @property
+    def heard(self) -> list[ClauseHeard]:
+        """Clauses in the order in which they came."""
+        return list(self.clauses.values())
+
+
+class Listener:
+    """One listener's connection. on_first_sound: called once, when the first speech has come."""
+
+    def __init__(self, language: str, socket: aiohttp.ClientWebSocketResponse, on_sound: Callable[[], None]) -> None:
+        self.language = language
+        self.ear = Ear()
+        self.ended = asyncio.Event()
+        self.closed = asyncio.Event()
+        self._socket = socket
+        self._on_sound = on_sound
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def join(
+        cls, session: aiohttp.ClientSession, url: str, session_id: str, language: str, on_sound: Callable[[], None]
+    ) -> Self:
+        """Connect and join. Raises CommandError."""
+        socket = await connect(session, url, action="joinSession", sessionId=session_id, targetLanguage=language)
+        await expect(socket, "sessionJoined")
+        return cls(language, socket, on_sound)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        await self._socket.close()
+
+    async def _read(self) -> None:
+        try:
+            while (message := await receive(self._socket)) is not None:
+                self.ear.take(message, now_ms())
+                if message.get("type") == "sessionEnded":
+                    self.ended.set()
+                elif message.get("type") == "translatedAudio":
+                    self._on_sound()
+        finally:
+            self.closed.set()
+            self.ended.set()

@@ -1,0 +1,82 @@
+#!/bin/sh
+# The steps of the set-up, one per call; the Makefile knows when each is due.
+#
+#   setup.sh venv               .venv, with Python 3.11 or later
+#   setup.sh install LOCK       what a lock names, into .venv, hashes checked, and the project itself
+#   setup.sh ministack          the table service, in an environment of its own: it pins what we do not want
+#   setup.sh packages           Debian packages that are missing
+set -eu
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+export HOME="${HOME:-/tmp}"
+
+say() { printf 'set-up: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+python() {
+    for name in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+        command -v "$name" >/dev/null 2>&1 || continue
+        "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        "$name" -c 'import sys; print(sys.executable)'
+        return
+    done
+    fail "Python 3.11 or later is missing; install it (Debian: apt-get install python3 python3-venv)" \
+        "or name one: make setup PYTHON=/path/to/python"
+}
+
+new_environment() {
+    found=$(python)
+    say "a Python environment in $1 ($("$found" --version))"
+    "$found" -m venv --clear "$1" || fail "Python's venv module does not work; Debian: apt-get install python3-venv"
+}
+
+installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+
+packages() {
+    command -v dpkg-query >/dev/null 2>&1 || fail "this is no Debian; install what ops/debian-packages.txt names by hand," \
+        "then: touch .venv/stamps/packages"
+    missing=""
+    for package in $(sed 's/#.*//' ops/debian-packages.txt); do
+        installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    say "Debian packages:$missing"
+    root=""
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || fail "these need root; as root run: apt-get install$missing"
+        root=sudo
+    fi
+    log=$(mktemp)
+    install="$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
+    # shellcheck disable=SC2086
+    if $install $missing >"$log" 2>&1 || { $root apt-get update -q >"$log" 2>&1 && $install $missing >"$log" 2>&1; }; then
+        rm -f "$log"
+        return 0
+    fi
+    tail -n 5 "$log" >&2
+    rm -f "$log"
+    fail "these could not be installed; try: $root apt-get update && $root apt-get install$missing"
+}
+
+case "$1" in
+venv)
+    new_environment .venv
+    ;;
+install)
+    say "what $2 names, into .venv"
+    .venv/bin/python -m pip install -q --require-hashes -r "$2"
+    .venv/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+    ;;
+ministack)
+    mkdir -p .tools
+    new_environment .tools/ministack
+    say "what requirements-ministack.lock names, into .tools/ministack"
+    .tools/ministack/bin/python -m pip install -q --require-hashes -r requirements-ministack.lock
+    ;;
+packages)
+    packages
+    ;;
+*)
+    fail "there is no step $1"
+    ;;
+esac
