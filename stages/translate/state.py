@@ -1,0 +1,56 @@
+"""The stage's snapshot, and what it knows of utterances."""
+
+from typing import Final
+
+import msgspec
+
+from streams.errors import BadRecord, NewerVersion
+from streams.records import Word
+
+VERSION: Final = 1
+
+
+class Text(msgspec.Struct):
+    """An utterance in one language: committed text only, and the revision of its last caption."""
+
+    committed: str = ""
+    revision: int = 0
+
+
+class Utterance(msgspec.Struct):
+    """An utterance that no final has closed. clauses: the index of its next clause. texts: by language."""
+
+    start_ms: int
+    clauses: int = 0
+    texts: dict[str, Text] = {}
+
+
+class TranslateState(msgspec.Struct):
+    """All of it. spoken: clauses spoken so far, by language. events: ids of the last session events passed on."""
+
+    v: int = VERSION
+    horizon_ms: int = 0
+    recent: list[Word] = []
+    utterances: dict[str, Utterance] = {}
+    spoken: dict[str, int] = {}
+    events: list[str] = []
+
+
+class _Header(msgspec.Struct):
+    v: int = VERSION
+
+
+def encode(state: TranslateState) -> bytes:
+    """The snapshot's bytes."""
+    return msgspec.msgpack.encode(state)
+
+
+def decode(data: bytes) -> TranslateState:
+    """What `encode` was given. Raises NewerVersion for a later major version, BadRecord for what is no snapshot."""
+    try:
+        version = msgspec.msgpack.decode(data, type=_Header).v
+        if version > VERSION:
+            raise NewerVersion(f"translate snapshot has version {version}; this release reads up to {VERSION}")
+        return msgspec.msgpack.decode(data, type=TranslateState)
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
