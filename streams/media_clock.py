@@ -13,6 +13,9 @@ from streams.records import BYTES_PER_MS, AudioChunk
 SAMPLES_PER_MS: Final = BYTES_PER_MS // 2
 JITTER_MS: Final = 500
 """Capture times wander by timers and buffers; a difference up to this is no gap."""
+BURST_MS: Final = 10_000
+"""What a speaker says of its clock is believed only within this of the gateway's: a stalled network delivers later, in
+a burst, what was captured with gaps; a clock that was set, or is wrong, must not move the media clock by years."""
 
 
 class ClockState(msgspec.Struct):
@@ -22,6 +25,7 @@ class ClockState(msgspec.Struct):
     connection: str = ""
     sequence: int | None = None
     captured_end_ms: int | None = None
+    admitted_at_ms: int | None = None
 
 
 class MediaClock:
@@ -46,6 +50,7 @@ class MediaClock:
             connection=chunk.connection,
             sequence=chunk.sequence,
             captured_end_ms=captured + samples // SAMPLES_PER_MS,
+            admitted_at_ms=chunk.admitted_at_ms,
         )
         return start, missing
 
@@ -54,6 +59,8 @@ class MediaClock:
         if last.captured_end_ms is None:
             return 0
         late_ms = captured_ms - last.captured_end_ms
+        if last.admitted_at_ms is not None:
+            late_ms = min(late_ms, max(0, chunk.admitted_at_ms - last.admitted_at_ms) + BURST_MS)
         by_capture = late_ms * SAMPLES_PER_MS if late_ms > JITTER_MS else 0
         if chunk.connection != last.connection or chunk.sequence is None or last.sequence is None:
             return by_capture

@@ -33,14 +33,6 @@ class Ordered(NamedTuple):
     late: list[Input]
 
 
-class _Waiting(NamedTuple):
-    received: Input
-    at_ms: int
-    """By what it is ordered, if it has no number."""
-    stalled_at_ms: int
-    """When the wait is over by the reader's clock."""
-
-
 class Ordering:
     """The order of one session's chunks.
 
@@ -50,8 +42,9 @@ class Ordering:
     def __init__(self, expected: dict[str, int] | None = None, last_unnumbered_ms: int = -1) -> None:
         self.last_unnumbered_ms = last_unnumbered_ms
         self._next: dict[str, int] = dict(expected or {})
-        self._waiting: dict[tuple[str, int], _Waiting] = {}
-        self._unnumbered: list[_Waiting] = []
+        self._waiting: dict[tuple[str, int], Input] = {}
+        self._unnumbered: list[Input] = []
+        self._stalled_at_ms: int | None = None  # when the reader's clock says that nothing more will come
         self._passed: dict[tuple[str, int, int, int], None] = {}  # unnumbered chunks, to recognise repeats
         self._skipped: dict[tuple[str, int], None] = {}  # sequences given up on: if they come, they are late
         self._stream_ms = 0  # how far the stream has come
@@ -60,23 +53,28 @@ class Ordering:
         """What a snapshot keeps, beside `last_unnumbered_ms`."""
         return dict(self._next)
 
-    def held_bytes(self) -> int:
-        """Audio that waits here."""
-        return sum(len(_chunk(row.received).pcm) for row in [*self._waiting.values(), *self._unnumbered])
+    def waiting(self) -> list[Input]:
+        """The chunks that wait here."""
+        return [*self._waiting.values(), *self._unnumbered]
 
     def wake_at_ms(self) -> int | None:
-        """When somebody's wait is over by the reader's clock."""
-        rows = [*self._waiting.values(), *self._unnumbered]
-        return min((row.stalled_at_ms for row in rows), default=None)
+        """When the wait is over by the reader's clock."""
+        return self._stalled_at_ms if self._waiting or self._unnumbered else None
 
     def postpone(self, now_ms: int) -> None:
-        """The reader is held up and sees nothing of the stream: its clock says nothing about what is missing."""
-        until_ms = now_ms + STALL_MS
-        self._waiting = {key: row._replace(stalled_at_ms=until_ms) for key, row in self._waiting.items()}
-        self._unnumbered = [row._replace(stalled_at_ms=until_ms) for row in self._unnumbered]
+        """The stream moves, or the reader is held up and cannot know: its clock says nothing about what is missing."""
+        self._stalled_at_ms = now_ms + STALL_MS
 
     def push(self, received: Input, now_ms: int) -> Ordered:
         """Take a chunk."""
+        self.postpone(now_ms)
+        return self._push(received, now_ms)
+
+    def put_back(self, received: Input) -> None:
+        """After a restore: let a chunk wait that had been waiting. Unlike `push` it says nothing about the present."""
+        self._push(received, 0)
+
+    def _push(self, received: Input, now_ms: int) -> Ordered:
         self._stream_ms = max(self._stream_ms, received.written_ms)
         chunk = _chunk(received)
         if chunk.sequence is None:
@@ -89,49 +87,47 @@ class Ordering:
             if self._skipped.pop(key, 0) is None:
                 return self._release(now_ms, [], [received])
             return self._release(now_ms, [received], [])
-        self._waiting[key] = _Waiting(received, 0, now_ms + STALL_MS)
+        self._waiting[key] = received
         return self.release(now_ms)
 
     def release(self, now_ms: int, *, everything: bool = False) -> Ordered:
         """What may pass now; `everything` at the end of a session."""
         ready = self._release_unnumbered(now_ms, everything)
         ready += self._release_in_sequence()
-        while True:
-            rows = [
-                (key, row) for key, row in self._waiting.items() if everything or self._is_over(row, WAIT_MS, now_ms)
-            ]
-            if not rows:
-                return Ordered(ready, [], [])
-            (connection, _), _ = min(rows, key=lambda item: (item[1].stalled_at_ms, item[0][1]))
-            self._skip_to_first_waiting(connection)
+        while over := [key for key, one in self._waiting.items() if everything or self._is_over(one, WAIT_MS, now_ms)]:
+            self._skip_to_first_waiting(min(over, key=self._age)[0])
             ready += self._release_in_sequence()
+        return Ordered(ready, [], [])
+
+    def _age(self, key: tuple[str, int]) -> tuple[int, int]:
+        return self._waiting[key].written_ms, key[1]
 
     def _release(self, now_ms: int, repeated: list[Input], late: list[Input]) -> Ordered:
         return Ordered(self.release(now_ms).ready, repeated, late)
 
-    def _is_over(self, row: _Waiting, wait_ms: int, now_ms: int) -> bool:
-        return self._stream_ms - row.received.written_ms >= wait_ms or now_ms >= row.stalled_at_ms
+    def _is_over(self, received: Input, wait_ms: int, now_ms: int) -> bool:
+        stalled = self._stalled_at_ms is not None and now_ms >= self._stalled_at_ms
+        return stalled or self._stream_ms - received.written_ms >= wait_ms
 
     def _push_unnumbered(self, received: Input, chunk: AudioChunk, now_ms: int) -> Ordered:
-        at_ms = chunk.captured_at_ms if chunk.captured_at_ms is not None else chunk.admitted_at_ms
-        if _identity(chunk) in self._passed or any(_chunk(row.received) == chunk for row in self._unnumbered):
+        if _identity(chunk) in self._passed or any(one.record == chunk for one in self._unnumbered):
             return self._release(now_ms, [received], [])
-        if at_ms < self.last_unnumbered_ms:
+        if _spoken_ms(received) < self.last_unnumbered_ms:
             return self._release(now_ms, [], [received])
-        self._unnumbered.append(_Waiting(received, at_ms, now_ms + STALL_MS))
+        self._unnumbered.append(received)
         return self.release(now_ms)
 
     def _release_unnumbered(self, now_ms: int, everything: bool) -> list[Input]:
-        over = [row.at_ms for row in self._unnumbered if everything or self._is_over(row, UNNUMBERED_WAIT_MS, now_ms)]
+        over = [one for one in self._unnumbered if everything or self._is_over(one, UNNUMBERED_WAIT_MS, now_ms)]
         if not over:
             return []
-        self.last_unnumbered_ms = max(over)
-        ready = sorted((row for row in self._unnumbered if row.at_ms <= self.last_unnumbered_ms), key=_by_time)
-        self._unnumbered = [row for row in self._unnumbered if row.at_ms > self.last_unnumbered_ms]
-        for row in ready:
-            self._passed[_identity(_chunk(row.received))] = None
+        self.last_unnumbered_ms = max(map(_spoken_ms, over))
+        ready = sorted((one for one in self._unnumbered if _spoken_ms(one) <= self.last_unnumbered_ms), key=_spoken_ms)
+        self._unnumbered = [one for one in self._unnumbered if _spoken_ms(one) > self.last_unnumbered_ms]
+        for one in ready:
+            self._passed[_identity(_chunk(one))] = None
         _keep_newest(self._passed, REMEMBERED)
-        return [row.received for row in ready]
+        return ready
 
     def _release_in_sequence(self) -> list[Input]:
         ready = []
@@ -139,8 +135,8 @@ class Ordering:
             if connection not in self._next and sequence == 0:
                 self._expect(connection, 0)
         for connection in list(self._next):
-            while (row := self._waiting.pop((connection, self._next[connection]), None)) is not None:
-                ready.append(row.received)
+            while (one := self._waiting.pop((connection, self._next[connection]), None)) is not None:
+                ready.append(one)
                 self._next[connection] += 1
         return ready
 
@@ -164,8 +160,10 @@ def _keep_newest(rows: dict[Any, Any], count: int) -> None:
         del rows[next(iter(rows))]
 
 
-def _by_time(row: _Waiting) -> int:
-    return row.at_ms
+def _spoken_ms(received: Input) -> int:
+    """By what chunks without a number are ordered."""
+    chunk = _chunk(received)
+    return chunk.captured_at_ms if chunk.captured_at_ms is not None else chunk.admitted_at_ms
 
 
 def _identity(chunk: AudioChunk) -> tuple[str, int, int, int]:

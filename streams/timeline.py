@@ -4,7 +4,7 @@ Joins `ordering` and `media_clock`; every stage that reads audio goes through he
 sample at the same time.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -49,12 +49,24 @@ class Passed(NamedTuple):
     late: list[Position]
 
 
+class Stub(msgspec.Struct):
+    """A chunk that waits for earlier ones, without its sound: enough to give the ones after it their place."""
+
+    connection: str
+    samples: int
+    admitted_at_ms: int
+    sequence: int | None
+    captured_at_ms: int | None
+    written_ms: int
+
+
 class TimelineState(msgspec.Struct):
-    """What a snapshot keeps."""
+    """What a snapshot keeps. Chunks that were given and still wait are in it as stubs: they will not be given again."""
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
     expected: dict[str, int] = {}
     last_unnumbered_ms: int = -1
+    waiting: list[Stub] = []
 
 
 class Timeline:
@@ -64,10 +76,17 @@ class Timeline:
         state = state or TimelineState()
         self._clock = MediaClock(state.clock)
         self._ordering = Ordering(state.expected, state.last_unnumbered_ms)
+        for stub in state.waiting:
+            self._ordering.put_back(_as_input(stub))
 
     def state(self) -> TimelineState:
-        """What a snapshot keeps. Chunks that wait for earlier ones are not in it: they are not `Done`."""
-        return TimelineState(self._clock.state, self._ordering.expected(), self._ordering.last_unnumbered_ms)
+        """What a snapshot keeps."""
+        return TimelineState(
+            clock=self._clock.state,
+            expected=self._ordering.expected(),
+            last_unnumbered_ms=self._ordering.last_unnumbered_ms,
+            waiting=[_as_stub(received) for received in self._ordering.waiting()],
+        )
 
     @property
     def now_ms(self) -> int:
@@ -76,7 +95,7 @@ class Timeline:
 
     def held_bytes(self) -> int:
         """Audio that waits for earlier chunks."""
-        return self._ordering.held_bytes()
+        return sum(len(_chunk(one).pcm) for one in self._ordering.waiting() if one.position is not _STUB)
 
     def wake_at_ms(self) -> int | None:
         """When `release` has something to do."""
@@ -97,12 +116,45 @@ class Timeline:
     def _place(self, ordered: Ordered) -> Passed:
         placed = []
         for received in ordered.ready:
-            chunk = received.record
-            assert isinstance(chunk, AudioChunk)
+            chunk = _chunk(received)
             start_sample, missing = self._clock.place(chunk)
-            placed.append(Placed(received, chunk, start_sample, missing))
+            if received.position is not _STUB:
+                placed.append(Placed(received, chunk, start_sample, missing))
         return Passed(
             placed,
             [received.position for received in ordered.repeated],
             [received.position for received in ordered.late],
         )
+
+
+_STUB: Final = Position("", 0)
+"""The position of an input that stands for a chunk which was settled before the restore."""
+
+
+def _as_stub(received: Input) -> Stub:
+    chunk = _chunk(received)
+    return Stub(
+        connection=chunk.connection,
+        samples=len(chunk.pcm) // 2,
+        admitted_at_ms=chunk.admitted_at_ms,
+        sequence=chunk.sequence,
+        captured_at_ms=chunk.captured_at_ms,
+        written_ms=received.written_ms,
+    )
+
+
+def _as_input(stub: Stub) -> Input:
+    chunk = AudioChunk(
+        session_id="",
+        connection=stub.connection,
+        admitted_at_ms=stub.admitted_at_ms,
+        pcm=bytes(2 * stub.samples),
+        sequence=stub.sequence,
+        captured_at_ms=stub.captured_at_ms,
+    )
+    return Input(_STUB, chunk, stub.written_ms, stub.written_ms)
+
+
+def _chunk(received: Input) -> AudioChunk:
+    assert isinstance(received.record, AudioChunk)
+    return received.record

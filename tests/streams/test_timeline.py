@@ -1,0 +1,105 @@
+import random
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.media_clock import SAMPLES_PER_MS
+from streams.ordering import STALL_MS, WAIT_MS
+from streams.records import AudioChunk
+from streams.stage import Input, Position
+from streams.timeline import Passed, Timeline, TimelineState
+
+START_MS = 1_700_000_000_000
+CHUNK_MS = 100
+
+
+def received(sequence: int, position: int, written_ms: int, *, has_number: bool = True) -> Input:
+    at_ms = START_MS + sequence * CHUNK_MS
+    chunk = AudioChunk(
+        session_id="s",
+        connection="c",
+        admitted_at_ms=at_ms + 20,
+        captured_at_ms=at_ms,
+        sequence=sequence if has_number else None,
+        pcm=bytes([sequence % 251]) * (CHUNK_MS * SAMPLES_PER_MS * 2),
+    )
+    return Input(Position("shard", position), chunk, START_MS + written_ms, START_MS + written_ms)
+
+
+def test_chunks_are_placed_in_order_and_settled_ones_named() -> None:
+    timeline = Timeline()
+    first = timeline.push(received(0, 10, 0), START_MS)
+    assert [(one.start_ms, one.end_ms, one.missing_samples) for one in first.placed] == [(0, 100, 0)]
+    waiting = timeline.push(received(2, 11, 200), START_MS + 200)
+    assert waiting == Passed([], [], [])
+    assert timeline.held_bytes() == 3_200
+    assert timeline.wake_at_ms() == START_MS + 200 + STALL_MS
+    both = timeline.push(received(1, 12, 210), START_MS + 210)
+    assert [(one.received.position.sequence, one.start_ms) for one in both.placed] == [(12, 100), (11, 200)]
+    assert timeline.push(received(1, 13, 220), START_MS + 220).repeated == [Position("shard", 13)]
+    assert timeline.now_ms == 300
+
+
+def test_what_never_came_is_a_gap_and_late_when_it_comes() -> None:
+    timeline = Timeline()
+    timeline.push(received(0, 0, 0), START_MS)
+    timeline.push(received(3, 1, 300), START_MS)
+    passed = timeline.push(received(4, 2, 300 + WAIT_MS), START_MS)
+    assert [(one.start_ms, one.missing_samples // SAMPLES_PER_MS) for one in passed.placed] == [(300, 200), (400, 0)]
+    assert timeline.push(received(2, 3, 750), START_MS).late == [Position("shard", 3)]
+
+
+def test_the_end_lets_everything_pass() -> None:
+    timeline = Timeline()
+    timeline.push(received(5, 0, 0), START_MS)
+    assert [one.chunk.sequence for one in timeline.release(START_MS, everything=True).placed] == [5]
+
+
+def test_a_stub_is_no_audio_that_is_held_and_keeps_its_place() -> None:
+    timeline = Timeline()
+    timeline.push(received(0, 0, 0, has_number=False), START_MS)
+    timeline.push(received(1, 1, 20, has_number=False), START_MS + 20)
+    restored = Timeline(timeline.state())
+    assert restored.held_bytes() == 0
+    passed = restored.push(received(2, 2, 200, has_number=False), START_MS + 200)
+    assert passed.placed == []
+    passed = restored.release(0, everything=True)
+    assert [(one.received.position.sequence, one.start_ms) for one in passed.placed] == [(2, 200)]
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 2**32), st.booleans())
+def test_a_timeline_restored_from_any_settled_moment_places_every_chunk_alike(seed: int, has_numbers: bool) -> None:
+    """As the driver does it: a snapshot counts once all inputs up to it have passed; those after it come again."""
+    choice = random.Random(seed)
+    count = choice.randint(2, 40)
+    arrivals = sorted((CHUNK_MS * i + choice.randint(0, 80 if not has_numbers else 200), i) for i in range(count))
+    inputs = [received(i, place, written_ms, has_number=has_numbers) for place, (written_ms, i) in enumerate(arrivals)]
+    timeline = Timeline()
+    placed: dict[int, int] = {}
+    states: list[bytes] = []
+    done_at: list[int] = []  # for each input: how many had been given when it had passed
+    passed_at: dict[int, int] = {}
+    for given_count, one in enumerate(inputs, 1):
+        passed = timeline.push(one, one.written_ms)
+        if given_count == count:
+            passed.placed.extend(timeline.release(one.written_ms, everything=True).placed)
+        for piece in passed.placed:
+            placed[piece.received.position.sequence] = piece.start_ms
+            passed_at[piece.received.position.sequence] = given_count
+        states.append(msgspec.msgpack.encode(timeline.state()))
+    done_at = [max(passed_at[i] for i in range(n + 1)) for n in range(count)]
+    assert all(at >= n + 1 for n, at in enumerate(done_at))
+    assert [placed[one.position.sequence] // CHUNK_MS for one in inputs] == [i for _, i in arrivals]
+
+    cut = choice.randrange(count)
+    restored = Timeline(msgspec.msgpack.decode(states[cut], type=TimelineState))
+    again: dict[int, int] = {}
+    for one in inputs[cut + 1 :]:
+        for piece in restored.push(one, one.written_ms).placed:
+            again[piece.received.position.sequence] = piece.start_ms
+    for piece in restored.release(0, everything=True).placed:
+        again[piece.received.position.sequence] = piece.start_ms
+    for place, start_ms in again.items():
+        assert start_ms == placed[place]
