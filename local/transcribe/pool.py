@@ -114,8 +114,12 @@ class SphinxStream:
     def __init__(self, process: _WorkerProcess, stream_id: int) -> None:
         self._process = process
         self._id = stream_id
-        self._closed = False
         process.streams += 1
+
+    @property
+    def process_id(self) -> int:
+        """Of the process that it is in."""
+        return self._process.pid
 
     async def open(self, request: StreamRequest) -> None:
         """Take a decoder in the process."""
@@ -150,6 +154,7 @@ class _WorkerProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._waiting: dict[int, asyncio.Future[list[Result]]] = {}
+        self._ended = False
         self._reader = asyncio.create_task(self._read())
         self.streams = 0
 
@@ -199,7 +204,7 @@ class _WorkerProcess:
         await self._reader
 
     async def _answer_to(self, stream: int) -> list[Result]:
-        if self._reader.done():
+        if self._ended:
             raise EngineFailed("The recogniser's process has ended.")
         future = asyncio.get_running_loop().create_future()
         self._waiting[stream] = future
@@ -227,6 +232,7 @@ class _WorkerProcess:
                     future.set_result(answer.results)
         except asyncio.IncompleteReadError:
             pass  # its end, said below
+        self._ended = True
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(EngineFailed("The recogniser's process has ended."))
