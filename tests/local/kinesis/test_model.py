@@ -232,7 +232,10 @@ class Lineage(RuleBasedStateMachine):
     @precondition(lambda self: len(self.stream.open_shards) < 12)
     @rule(choice=st.randoms(use_true_random=False))
     def split(self, choice: random.Random) -> None:
-        shard = choice.choice(self.stream.open_shards)
+        wide = [shard for shard in self.stream.open_shards if shard.end - shard.start > 3]
+        if not wide:
+            return
+        shard = choice.choice(wide)
         at = choice.randint(shard.start + 2, shard.end - 1)
         self.bench.call("SplitShard", StreamName="talk", ShardToSplit=shard.shard_id, NewStartingHashKey=str(at))
 
