@@ -70,9 +70,12 @@ async def _serve(args: argparse.Namespace, options: Options) -> int:
     listener = Listener(app, args.port)
     await listener.start()
     process.announce(f"http://127.0.0.1:{listener.port}")
-    await process.stopped()
+    told = asyncio.create_task(process.stopped())
+    await asyncio.wait({told, clock}, return_when=asyncio.FIRST_COMPLETED)
     app.stop()
     await listener.stop()
+    if clock.done():  # only a failure ends it: without it nothing would expire
+        clock.result()
     clock.cancel()
     store.close()
     return 0
