@@ -1,5 +1,6 @@
 """What was lost, twice or out of order: what the recogniser committed, beside what a listener heard."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def account(transcripts: Iterable[Transcript], heard: Sequence[ClauseHeard]) -> 
     duplicated = sum(_said_before(clause, heard[:number]) for number, clause in enumerate(heard))
     reordered = sum(
         later.sequence < earlier.sequence or later.start_ms < earlier.start_ms
-        for earlier, later in zip(heard, heard[1:], strict=False)
+        for earlier, later in itertools.pairwise(heard)
     )
     return Account(lost, duplicated, reordered)
 

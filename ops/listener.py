@@ -26,7 +26,7 @@ class CaptionShown(msgspec.Struct):
 
 
 class ClauseHeard(msgspec.Struct):
-    """A clause's speech as it came, put together. at_unix_ms: when its first part came; parts still missing: `missing`."""
+    """A clause's speech as it came, put together. at_unix_ms: when its first part came."""
 
     utterance_id: str
     clause: int
@@ -56,7 +56,10 @@ class ClauseHeard(msgspec.Struct):
 
 
 class Ear:
-    """What a listener has got; drops what it has had. rewrites: committed text of a caption that changed all the same."""
+    """What a listener has got; drops what it has had.
+
+    rewrites: captions whose committed text changed all the same; tail_rewrites: whose text did not just grow.
+    """
 
     def __init__(self) -> None:
         self.captions: list[CaptionShown] = []

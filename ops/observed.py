@@ -1,7 +1,6 @@
 """What an engineer sees of a session: its records in every stream behind the audio, in order."""
 
 import asyncio
-import contextlib
 from typing import NamedTuple
 
 from aiobotocore.config import AioConfig
@@ -58,10 +57,9 @@ async def _read(client: object, stream: str, session_id: str, since_ms: int) -> 
     at_tip = asyncio.Event()
 
     async def collect() -> None:
-        async with contextlib.aclosing(tail(client, stream, since_ms=since_ms, on_caught_up=at_tip.set)) as records:
-            async for seen in records:
-                if seen.record is not None and seen.record.session_id == session_id:
-                    found.append(seen.record)
+        async for seen in tail(client, stream, since_ms=since_ms, on_caught_up=at_tip.set):
+            if seen.record is not None and seen.record.session_id == session_id:
+                found.append(seen.record)
 
     collecting = asyncio.create_task(collect())
     try:
