@@ -14,11 +14,10 @@ from typing import Any, Final
 
 from stages.translate.requests import DYNAMICS, FindDynamics, FoundDynamics
 from streams.dynamics import dynamics
-from streams.errors import HeraldError
 from streams.records import NEUTRAL, EmotionFrame
 from streams.stage import Replies, Request
 from streams.tail import Tailed, tail
-from streams.telemetry import Log, Metrics
+from streams.telemetry import Log, Metrics, place_of
 
 MAX_SESSIONS: Final = 1_000
 """Sessions remembered, twice row N9's ceiling; the one that has been silent longest goes first."""
@@ -116,10 +115,10 @@ class DynamicsOfSpans:
                 async with aclosing(follow(self._kinesis, self._stream, since_ms=since_ms, log=self._log)) as records:  # type: ignore[type-var]  # tail is an async generator, typed as its iterator
                     async for tailed in records:
                         await self._take(tailed)
-            except HeraldError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, speech goes on without emotion, and says so
                 self._count("EmotionExtractionErrors")
                 if self._log is not None:
-                    self._log.error("dynamics", "the emotions stream cannot be followed", code=error.code)
+                    self._log.error("dynamics", "the emotions stream cannot be followed", error=place_of(error))
                 await asyncio.sleep(RESTART_S)
 
     async def _take(self, tailed: Tailed) -> None:

@@ -1,8 +1,8 @@
 """What a session had emitted between its snapshot and its end on another worker. Pure.
 
-The inputs after the snapshot come again. What they caused then is found here by its id and not caused twice: captions by
-utterance, language and end (each committed clause had one caption that ends where the clause ends), speech by utterance,
-clause and language.
+The inputs after the snapshot come again. What they caused then is found here by its id and not caused twice: captions
+by utterance, language and end (each committed clause had one caption, which ends where the clause ends), speech by
+utterance, clause and language.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """One session's translation: transcripts in, captions and speech in each listener's language out. Pure.
 
-Who listens is asked for each transcript; the answers are taken in the order of the transcripts. Then each language has a
-lane of its own, so that a slow one delays no other. A session event waits until all before it is out, and what follows
-waits for the event.
+Who listens is asked for each transcript; the answers are taken in the order of the transcripts. Then each language has
+a lane of its own, so that a slow one delays no other. A session event waits until all before it is out, and what
+follows waits for the event.
 """
 
 from collections import OrderedDict, deque

@@ -6,6 +6,7 @@ lies near -25 dBFS and 200 to 300 onsets per minute, beyond the last band of rat
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -48,7 +49,7 @@ def _between(points: Sequence[tuple[float, float]], x: float) -> float:
     """On the line through the points, flat beyond the first and the last."""
     if x <= points[0][0]:
         return points[0][1]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x <= x1:
             return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
     return points[-1][1]

@@ -1,6 +1,5 @@
 """The adapter to Amazon Translate: pieces that the service takes, the cache, and an optional terminology."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -37,9 +36,7 @@ class Translator:
         if known is not None:
             return Translated(known, cached=True)
         pieces = split(request.text, MAX_CHARACTERS, MAX_BYTES)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._translate(piece, request)) for piece in pieces]
-        text = "".join(task.result() for task in tasks)
+        text = "".join([await self._translate(piece, request) for piece in pieces])
         self._cache.put(key, text, _now_ms())
         return Translated(text)
 

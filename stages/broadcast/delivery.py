@@ -1,0 +1,220 @@
+"""The adapter to the gateway's management API: every listener in a lane of its own (rows B1, B2).
+
+A delivery takes at most the backlog's time, in which every lane has sent it or dropped it, and one post more. A lane
+lives as long as it has something to send.
+"""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from stages.broadcast.lanes import Entry, Lane
+from stages.broadcast.listeners import Listeners
+from stages.broadcast.messages import clause_duration_ms, duration_ms, messages
+from stages.broadcast.requests import DELIVERY, Deliver, Delivered, Queued
+from stages.broadcast.settings import BroadcastSettings
+from streams.aws import as_error
+from streams.errors import HeraldError, NotFound
+from streams.records import SessionEvent, SpeechPart
+from streams.stage import Replies, Request
+from streams.telemetry import Log
+
+RETRIES: Final = 2
+RETRY_AFTER_S: Final = 0.1
+"""Row B1: others are retried twice at 100 ms."""
+MAX_ENTRIES: Final = 100
+"""Records that may wait for one listener: 10 s of captions at their most, 5 a second, twice."""
+SUSPECT_SHARE: Final = 5
+"""One slot in so many is for listeners whose last post failed: a hundred dead ones must not take all the slots."""
+
+
+class _Tally:
+    """What becomes of one record, listener by listener."""
+
+    def __init__(self, listeners: int) -> None:
+        self._pending = listeners
+        self._posted_ms: list[int] = []
+        self._reached = self._gone = self._failed = self._dropped = 0
+        self.is_over = asyncio.Event()
+        if not listeners:
+            self.is_over.set()
+
+    def reached(self) -> None:
+        """A listener has the whole of it."""
+        self._reached += 1
+        self._posted_ms.append(_now_ms())
+        self._settle()
+
+    def gone(self) -> None:
+        """A listener's connection is closed."""
+        self._gone += 1
+        self._settle()
+
+    def failed(self) -> None:
+        """A listener lacks a part of it."""
+        self._failed += 1
+        self._settle()
+
+    def dropped(self) -> None:
+        """A listener was too far behind."""
+        self._dropped += 1
+        self._settle()
+
+    def result(self) -> Delivered:
+        """As the stage has it."""
+        first = min(self._posted_ms, default=0)
+        return Delivered(self._reached, self._gone, self._failed, self._dropped, first)
+
+    def _settle(self) -> None:
+        self._pending -= 1
+        if self._pending == 0:
+            self.is_over.set()
+
+
+class _Listener:
+    """One listener's lane, and the task that empties it."""
+
+    def __init__(self, backlog_ms: int) -> None:
+        self.lane: Lane[_Tally] = Lane(backlog_ms, MAX_ENTRIES)
+        self.sender: asyncio.Task[None] | None = None
+        self.is_suspect = False
+
+
+class Delivery:
+    """A `Service`. client: of the management API."""
+
+    name = DELIVERY
+
+    def __init__(self, client: Any, listeners: Listeners, settings: BroadcastSettings, log: Log | None = None) -> None:
+        self._client = client
+        self._listeners = listeners
+        self._settings = settings
+        self._log = log
+        self._lanes: dict[str, _Listener] = {}
+        self._slots = asyncio.Semaphore(settings.posts_in_flight)
+        self._suspect_slots = asyncio.Semaphore(max(1, settings.posts_in_flight // SUSPECT_SHARE))
+
+    async def perform(self, session_id: str, request: Request, replies: Replies) -> Delivered:
+        """Send it to everyone, and tell when it is queued and when it is over. Cancelling leaves nothing queued."""
+        assert isinstance(request, Deliver)
+        record = request.record
+        posts = messages(record, request.timestamp_s)
+        language = "" if isinstance(record, SessionEvent) else record.language
+        connections = await self._listeners.find(session_id, language) if posts else []
+        tally = _Tally(len(connections))
+        audio_ms = duration_ms(record) if isinstance(record, SpeechPart) else 0
+        expires_ms = _monotonic_ms() + self._settings.backlog_ms
+        if isinstance(record, SpeechPart):
+            expires_ms += max(0, clause_duration_ms(record) - self._settings.backlog_ms)
+        for connection_id in connections:
+            self._push(connection_id, Entry(tally, posts, audio_ms, expires_ms))
+        replies(Queued())
+        try:
+            await tally.is_over.wait()
+        except asyncio.CancelledError:
+            for connection_id in connections:
+                if connection_id in self._lanes:
+                    self._lanes[connection_id].lane.discard(tally)
+            raise
+        return tally.result()
+
+    async def close(self) -> None:
+        """Stop sending."""
+        senders = [listener.sender for listener in self._lanes.values() if listener.sender is not None]
+        for sender in senders:
+            sender.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
+        await self._listeners.close()
+
+    def lanes(self) -> int:
+        """How many listeners have something to be sent."""
+        return len(self._lanes)
+
+    def _push(self, connection_id: str, entry: Entry[_Tally]) -> None:
+        listener = self._lanes.get(connection_id)
+        if listener is None:
+            listener = self._lanes[connection_id] = _Listener(self._settings.backlog_ms)
+            listener.sender = asyncio.get_running_loop().create_task(self._send_all(connection_id, listener))
+        for tally in listener.lane.push(entry):
+            tally.dropped()
+
+    async def _send_all(self, connection_id: str, listener: _Listener) -> None:
+        """Empty the lane, then take it down."""
+        try:
+            while True:
+                entry, late = listener.lane.take(_monotonic_ms())
+                for tally in late:
+                    tally.dropped()
+                if entry is None:
+                    return
+                await self._send(connection_id, listener, entry)
+        finally:
+            del self._lanes[connection_id]
+            for tally in listener.lane.clear():
+                tally.dropped()
+
+    async def _send(self, connection_id: str, listener: _Listener, entry: Entry[_Tally]) -> None:
+        """All messages of a record. A part that cannot be sent is skipped; what expires in the midst ends there."""
+        lost = 0
+        for message in entry.messages:
+            if _monotonic_ms() >= entry.expires_ms:
+                lost += 1
+                break
+            try:
+                await self._post_patiently(connection_id, listener, message)
+            except NotFound:
+                entry.ticket.gone()
+                await self._on_gone(connection_id, listener)
+                return
+            except HeraldError as error:
+                lost += 1
+                self._warn("a part could not be sent", error)
+        if lost:
+            entry.ticket.failed()
+        else:
+            entry.ticket.reached()
+
+    async def _on_gone(self, connection_id: str, listener: _Listener) -> None:
+        for tally in listener.lane.clear():
+            tally.gone()
+        try:
+            await self._listeners.remove(connection_id)
+        except HeraldError as error:
+            self._warn("a connection that is gone keeps its row", error)  # the next post finds it gone again
+
+    async def _post_patiently(self, connection_id: str, listener: _Listener, message: bytes) -> None:
+        for attempt in range(1 + RETRIES):
+            try:
+                async with AsyncExitStack() as stack:
+                    if listener.is_suspect:
+                        await stack.enter_async_context(self._suspect_slots)
+                    await stack.enter_async_context(self._slots)
+                    await self._post(connection_id, message)
+            except HeraldError as error:
+                listener.is_suspect = True
+                if not error.retryable or attempt == RETRIES:
+                    raise
+                await asyncio.sleep(RETRY_AFTER_S)
+            else:
+                listener.is_suspect = False
+                return
+
+    async def _post(self, connection_id: str, message: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._settings.post_time_limit_ms / 1000):
+                await self._client.post_to_connection(ConnectionId=connection_id, Data=message)
+        except Exception as error:
+            raise as_error(error, "posting to a listener") from error
+
+    def _warn(self, message: str, error: HeraldError) -> None:
+        if self._log is not None:
+            self._log.warning("delivery", message, code=error.code)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

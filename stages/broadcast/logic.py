@@ -1,0 +1,206 @@
+"""One session's broadcast: captions, speech and events in, one delivery each, receipts out. Pure.
+
+Deliveries begin in the order of the stream: the next is asked for when the one before has its place in every listener's
+lane. They end on their own: a slow listener holds up its own lane, and the record's `Done`, for the delivery's budget.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from stages.broadcast.messages import clause_duration_ms
+from stages.broadcast.requests import Deliver, Delivered, Queued
+from stages.broadcast.settings import BroadcastSettings
+from streams import times
+from streams.errors import BadRecord, Failure, NewerVersion
+from streams.records import Caption, Receipt, Record, SessionEvent, SpeechPart
+from streams.stage import Call, Count, Done, Effect, Emit, Input, Reject, Reply, StageBuilder
+
+VERSION: Final = 1
+REMEMBERED: Final = 512
+"""Ids of records that were delivered: more than the driver gives again after a crash, some minutes of a session."""
+
+Deliverable: TypeAlias = Caption | SpeechPart | SessionEvent
+
+
+class BroadcastState(msgspec.Struct):
+    """The snapshot: ids of the last records that were given to listeners."""
+
+    v: int = VERSION
+    delivered: list[str] = []
+
+
+class _Header(msgspec.Struct):
+    v: int = VERSION
+
+
+class Broadcast:
+    """A `Stage`."""
+
+    def __init__(self, session_id: str, snapshot: bytes | None) -> None:
+        state = _decode(snapshot) if snapshot is not None else BroadcastState()
+        self._session_id = session_id
+        self._known: OrderedDict[str, None] = OrderedDict.fromkeys(state.delivered)
+        self._waiting: deque[tuple[Input, Deliverable]] = deque()
+        self._queueing: str | None = None  # the call whose record has no place in the lanes yet
+        self._under_way: dict[str, tuple[Input, Deliverable]] = {}
+        self._calls = 0
+
+    def on_record(self, received: Input, now_ms: int) -> Iterable[Effect]:
+        """Take what is for the listeners."""
+        record = received.record
+        if not isinstance(record, Deliverable):
+            failure = Failure("UnexpectedRecord", f"{type(record).__name__} in the speech stream", retryable=False)
+            return [Reject(received.position, failure)]
+        if not self._remember(_id_of(record)):
+            return [Done(received.position)]
+        self._waiting.append((received, record))
+        return list(self._pump(now_ms))
+
+    def on_reply(self, reply: Reply, now_ms: int) -> Iterable[Effect]:
+        """Take what became of a delivery."""
+        effects: list[Effect] = []
+        if reply.last and reply.call_id in self._under_way:
+            effects += self._finish(*self._under_way.pop(reply.call_id), reply, now_ms)
+        if reply.call_id == self._queueing and (reply.last or isinstance(reply.value, Queued)):
+            self._queueing = None
+        return [*effects, *self._pump(now_ms)]
+
+    def on_timer(self, now_ms: int) -> Iterable[Effect]:
+        """Nothing waits for a time."""
+        return []
+
+    def wake_at_ms(self) -> int | None:
+        """Never."""
+        return None
+
+    def held_bytes(self) -> int:
+        """Nothing: what is in lanes has been taken by the delivery, which bounds it."""
+        return 0
+
+    def snapshot(self) -> bytes:
+        """What was given to listeners; it is stored only when the deliveries are over."""
+        return msgspec.msgpack.encode(BroadcastState(delivered=list(self._known)))
+
+    def on_emitted(self, record: Record) -> None:
+        """Learn from a receipt what was delivered since the snapshot."""
+        if isinstance(record, Receipt):
+            match record.of:
+                case "speech":
+                    self._remember(_clause_id(record.utterance_id, record.clause, record.language))
+                case "caption":
+                    self._remember(_final_id(record.utterance_id, record.language))
+                case "event":
+                    self._remember(record.utterance_id)
+
+    def _remember(self, record_id: str) -> bool:
+        """Whether it is new. A clause that has its receipt covers all its parts."""
+        clause_id, _, part = record_id.partition("#")
+        if record_id in self._known or (part and clause_id in self._known):
+            return False
+        self._known[record_id] = None
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return True
+
+    def _pump(self, now_ms: int) -> Iterator[Effect]:
+        if self._waiting and self._queueing is None:
+            received, record = self._waiting.popleft()
+            self._calls += 1
+            self._queueing = f"deliver-{self._calls}"
+            self._under_way[self._queueing] = (received, record)
+            yield Call(self._queueing, Deliver(record, now_ms // 1000))
+
+    def _finish(self, received: Input, record: Deliverable, reply: Reply, now_ms: int) -> Iterator[Effect]:
+        if reply.failure is not None or not isinstance(reply.value, Delivered):
+            yield Count("ListenerNotificationFailures")
+            failure = reply.failure or Failure("UnexpectedReply", "the delivery did not end as agreed", retryable=False)
+            yield Reject(received.position, failure)
+            return
+        delivered = reply.value
+        if delivered.failed:
+            yield Count("ListenerNotificationFailures", delivered.failed)
+        if delivered.posted_ms:
+            yield Count("ListenerNotificationLatency", max(0, delivered.posted_ms - received.read_ms), "Milliseconds")
+        receipt = _receipt(received, record, delivered, now_ms)
+        if receipt is not None:
+            yield Emit(receipt)
+        yield Done(received.position)
+
+
+def _receipt(received: Input, record: Deliverable, delivered: Delivered, now_ms: int) -> Receipt | None:
+    """For a clause's last record, a final caption, an event that listeners are told; None for what is on its way."""
+    base = Receipt(
+        session_id=record.session_id,
+        of="event",
+        language="",
+        utterance_id="",
+        clause=-1,
+        reached=delivered.reached,
+        gone=delivered.gone,
+        failed=delivered.failed,
+        dropped=delivered.dropped,
+        timestamp=now_ms,
+        times_ms=record.times_ms
+        | {times.SPEECH_WRITTEN: received.written_ms, times.BROADCAST_READ: received.read_ms}
+        | ({times.POSTED: delivered.posted_ms} if delivered.posted_ms else {}),
+    )
+    replace = msgspec.structs.replace
+    match record:
+        case SessionEvent():
+            return replace(base, utterance_id=record.event_id)
+        case SpeechPart() if record.part == record.parts - 1:
+            of_clause = replace(base, of="speech", clause=record.clause, audio_ms=clause_duration_ms(record))
+        case Caption(final=True):
+            of_clause = replace(base, of="caption")
+        case _:
+            return None
+    return replace(
+        of_clause,
+        language=record.language,
+        utterance_id=record.utterance_id,
+        start_ms=record.start_ms,
+        end_ms=record.end_ms,
+    )
+
+
+def _id_of(record: Deliverable) -> str:
+    match record:
+        case SpeechPart():
+            clause_id = _clause_id(record.utterance_id, record.clause, record.language)
+            return clause_id if record.part == record.parts - 1 else f"{clause_id}#{record.part}"
+        case Caption(final=True):
+            return _final_id(record.utterance_id, record.language)
+        case Caption():
+            return f"caption/{record.utterance_id}/{record.language}/{record.revision}"
+        case SessionEvent():
+            return record.event_id
+
+
+def _clause_id(utterance_id: str, clause: int, language: str) -> str:
+    return f"speech/{utterance_id}/{language}/{clause}"
+
+
+def _final_id(utterance_id: str, language: str) -> str:
+    return f"final/{utterance_id}/{language}"
+
+
+def _decode(data: bytes) -> BroadcastState:
+    try:
+        version = msgspec.msgpack.decode(data, type=_Header).v
+        if version > VERSION:
+            raise NewerVersion(f"broadcast snapshot has version {version}; this release reads up to {VERSION}")
+        return msgspec.msgpack.decode(data, type=BroadcastState)
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
+
+
+def builder(settings: BroadcastSettings) -> StageBuilder:
+    """Makes sessions' stages."""
+
+    def build(session_id: str, snapshot: bytes | None) -> Broadcast:
+        return Broadcast(session_id, snapshot)
+
+    return build
