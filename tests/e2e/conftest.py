@@ -1,0 +1,26 @@
+"""One stack for all tests that leave it as it was."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.whole_stack import WholeStack
+
+
+@pytest.fixture(scope="session")
+def tone_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
+    yield from _stack(tmp_path_factory.mktemp("tones"), "tones")
+
+
+@pytest.fixture(scope="module")
+def speech_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
+    yield from _stack(tmp_path_factory.mktemp("speech"), "pocketsphinx")
+
+
+def _stack(folder: Path, engine: str) -> Iterator[WholeStack]:
+    stack = WholeStack(folder, engine, shards=2)
+    try:
+        yield stack
+    finally:
+        stack.stop()

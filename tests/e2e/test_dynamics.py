@@ -1,0 +1,56 @@
+"""Softer where the speaker was softer, slower where slower: measured on the sound that listeners get."""
+
+import wave
+from pathlib import Path
+
+import librosa
+import numpy as np
+
+from ops.audio_files import read, wav
+from ops.paths import PROJECT
+from tests.e2e.whole_stack import WholeStack, tone_talk
+
+RECORDING = PROJECT / "tests" / "recordings" / "sentence-1.wav"
+
+
+def level_db(path: str) -> float:
+    with wave.open(path) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
+    loud = sound[np.abs(sound) > 50]
+    return 20 * float(np.log10(np.sqrt(np.mean(loud**2))))
+
+
+def test_a_recording_12_db_quieter_is_spoken_softer(tone_stack: WholeStack, tmp_path: Path) -> None:
+    tone_talk(tmp_path / "loud.wav", 7000, 2)
+    tone_talk(tmp_path / "soft.wav", 7000, 2, level_db=-12)
+
+    loud = tone_stack.demo("--audio", str(tmp_path / "loud.wav"), "--to", "es")
+    soft = tone_stack.demo("--audio", str(tmp_path / "soft.wav"), "--to", "es")
+
+    assert level_db(soft["languages"]["es"]["wav"]) < level_db(loud["languages"]["es"]["wav"]) - 2
+
+
+def test_a_recording_stretched_by_1_3_is_spoken_slower(speech_stack: WholeStack, tmp_path: Path) -> None:
+    sound = read(RECORDING).pcm.astype(np.float32) / 32768
+    slow = librosa.effects.time_stretch(sound, rate=1 / 1.3)
+    (tmp_path / "slow.wav").write_bytes(wav((slow * 32767).astype(np.int16)))
+
+    def ms_per_letter(path: Path) -> float:
+        heard = speech_stack.demo("--audio", str(path), "--to", "en")["languages"]["en"]["heard"]
+        return float(sum(h["audio_ms"] for h in heard) / sum(len(h["text"]) for h in heard))
+
+    assert ms_per_letter(tmp_path / "slow.wav") > 1.03 * ms_per_letter(RECORDING)
+
+
+def test_recordings_come_through_whole_and_in_order(speech_stack: WholeStack) -> None:
+    report = speech_stack.demo("--to", "es,ca")
+
+    assert report["chunks"]["acknowledged"] == report["chunks"]["sent"]
+    assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
+    assert len(report["said"]) >= 8
+    assert {"pipeline_own", "end_to_end", "recognition", "translation", "synthesis"} <= set(report["hops_ms"])
+    page = Path(report["page"]).read_text()
+    assert "<svg" in page
+    assert "data:audio/wav" in page
+    assert "http://" not in page
+    assert "https://" not in page
