@@ -27,8 +27,8 @@ ROUGH: Final = 1.2
 SMOOTH: Final = 0.4
 NOISE_RMS: Final = 8_000.0
 """-12 dBFS. No microphone hisses so loudly; bytes that are no samples have 10,000 and more."""
-FULL_RMS: Final = 24_000.0
-"""-2.7 dBFS. Speech that is clipped throughout stays below; 8-bit samples read as 16 bits do not."""
+FULL_RMS: Final = 28_500.0
+"""-1.2 dBFS. Speech that is clipped throughout stays below; 8-bit samples read as 16 bits do not."""
 FULL_ROUGH: Final = 0.4
 INTERLEAVED: Final = 0.3
 """How much more a sample is like the one but last than like the last, if they are of two channels."""

@@ -29,6 +29,8 @@ LATE_MS: Final = 200
 Linux' is 200 ms)."""
 WARN_AFTER_MS: Final = 5_000
 CLOSE_AFTER_MS: Final = 30_000
+_ROUNDING_MS: Final = 0.01
+"""Times are floats near 10**12; their sums may be off by a thousandth."""
 CALM_MS: Final = 1_000
 """A violation is over when nothing was refused for so long."""
 
@@ -93,7 +95,7 @@ class Window:
         if now_ms >= self._mine.until_ms:
             return Verdict.ASK
         at_ms = self._placed(arrived_ms)
-        after_ms = at_ms - WINDOW_MS
+        after_ms = at_ms - WINDOW_MS + _ROUNDING_MS
         mine = sum(1 for passed_ms in self._mine.passed_ms if passed_ms > after_ms)
         if mine + sum(other.used(after_ms) for other in self._others) >= self._limit:
             self._note_violation(now_ms)

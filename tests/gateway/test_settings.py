@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.settings import Settings
+from streams.errors import ConfigurationError
+from streams.settings import load
+
+ENOUGH = {"TOKEN_ISSUER": "https://i/", "TOKEN_AUDIENCE": "herald", "TOKEN_JWKS_URL": "https://i/jwks.json"}
+
+
+def test_defaults_are_those_of_the_requirements() -> None:
+    settings = load(Settings, ENOUGH)
+    assert settings.max_listeners_per_session == 500
+    assert settings.max_audio_chunks_per_second == 50
+    assert settings.physical("Sessions") == "herald-Sessions"
+
+
+def test_clients_are_told_the_limits() -> None:
+    limits = load(Settings, ENOUGH | {"MAX_LISTENERS_PER_SESSION": "7"}).limits()
+    assert (limits.max_listeners, limits.max_audio_bytes, limits.max_frame_bytes) == (7, 32768, 32768)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TOKEN_ISSUER", ""), ("TOKEN_JWKS_URL", "jwks.json"), ("MAX_LISTENERS_PER_SESSION", "0")],
+)
+def test_a_wrong_one_is_named(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=variable):
+        load(Settings, ENOUGH | {variable: value})

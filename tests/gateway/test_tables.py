@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.admission import Connection
+from gateway.messages import BroadcastState
+from gateway.tables import Session, Tables, connection_of
+from streams.errors import HeraldError
+
+SESSION = Session("golden-eagle-427", "c1", "hash", "en-US", "standard", BroadcastState(last_state_change=5), 5)
+SPEAKER = Connection("c1", "golden-eagle-427", "speaker")
+LISTENER = Connection("c2", "golden-eagle-427", "listener", "es")
+
+
+async def test_a_session_is_read_as_it_was_written(tables: Tables) -> None:
+    assert await tables.session(SESSION.session_id) is None
+    assert await tables.add_session(SESSION)
+    assert await tables.session(SESSION.session_id) == SESSION
+
+
+async def test_an_id_is_given_once_however_many_ask_at_once(tables: Tables) -> None:
+    given = await asyncio.gather(*(tables.add_session(SESSION) for _ in range(8)))
+    assert given.count(True) == 1
+
+
+async def test_the_first_end_counts(tables: Tables) -> None:
+    assert await tables.end_session("nobody-here-100", 7) is None
+    await tables.add_session(SESSION)
+    first = await tables.end_session(SESSION.session_id, 7)
+    again = await tables.end_session(SESSION.session_id, 9)
+    assert first is not None
+    assert first == again
+    assert (first.ended_at, first.broadcast_state.is_active, first.end_published) == (7, False, False)
+    await tables.mark_end_published(SESSION.session_id)
+    ended = await tables.session(SESSION.session_id)
+    assert ended is not None
+    assert ended.end_published
+
+
+async def test_connections_come_and_go(tables: Tables) -> None:
+    await tables.add_speaker(SPEAKER, 5, acknowledge=True)
+    assert await tables.connection("c1") == SPEAKER
+    assert await tables.remove_connection("c1") == SPEAKER
+    assert await tables.remove_connection("c1") is None
+    assert await tables.connection("c1") is None
+
+
+async def test_a_listener_is_in_the_index_once_it_can_be_reached(tables: Tables) -> None:
+    await tables.add_speaker(SPEAKER, 5, acknowledge=True)
+    await tables.add_listener(LISTENER, 5)
+    assert await tables.count_listeners(LISTENER.session_id) == 0
+    assert await tables.reachable("c2", "es")
+    assert await tables.count_listeners(LISTENER.session_id) == 1
+    assert await tables.connection("c2") == LISTENER
+
+
+async def test_one_that_went_meanwhile_does_not_come_back(tables: Tables) -> None:
+    assert not await tables.reachable("c2", "es")
+    assert not await tables.seen("c2", 7)
+    assert not await tables.close_door("c2")
+    assert await tables.connection("c2") is None
+
+
+async def test_the_door(tables: Tables, dynamo: Any, prefix: str) -> None:
+    await tables.add_speaker(SPEAKER, 5, acknowledge=False)
+    key = {"connectionId": {"S": "c1"}}
+    row = (await dynamo.get_item(TableName=f"{prefix}-Connections", Key=key))["Item"]
+    assert row["door"]["M"] == {"isActive": {"BOOL": True}, "isPaused": {"BOOL": False}, "isMuted": {"BOOL": False}}
+    assert row["acknowledge"] == {"BOOL": False}
+    assert await tables.close_door("c1")
+    assert await tables.seen("c1", 8)
+    row = (await dynamo.get_item(TableName=f"{prefix}-Connections", Key=key))["Item"]
+    assert row["door"]["M"]["isActive"] == {"BOOL": False}
+    assert row["lastSeenAt"] == {"N": "8"}
+    assert connection_of(row) == SPEAKER
+
+
+async def test_listeners_are_counted_over_all_pages(tables: Tables, dynamo: Any, prefix: str) -> None:
+    for n in range(9):
+        await tables.add_listener(Connection(f"l{n}", "s", "listener"), 5)
+        await tables.reachable(f"l{n}", "es" if n % 2 else "fr")
+    assert await Tables(_Paged(dynamo), prefix).count_listeners("s") == 9
+
+
+class _Paged:
+    """Has queries answered two rows at a time."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def query(self, **arguments: Any) -> Any:
+        return await self._client.query(**arguments, Limit=2)
+
+
+async def test_errors_are_ours(dynamo: Any) -> None:
+    missing = Tables(dynamo, "nowhere")
+    for doing in (
+        missing.add_session(SESSION),
+        missing.session("s"),
+        missing.end_session("s", 1),
+        missing.mark_end_published("s"),
+        missing.add_speaker(SPEAKER, 1, acknowledge=True),
+        missing.seen("c", 1),
+        missing.connection("c"),
+        missing.remove_connection("c"),
+        missing.count_listeners("s"),
+    ):
+        with pytest.raises(HeraldError):
+            await doing
