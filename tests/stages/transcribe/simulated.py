@@ -26,9 +26,9 @@ from stages.transcribe.requests import (
     Taken,
 )
 from streams.errors import Failure
-from streams.records import Word
+from streams.records import AudioChunk, Word
 from streams.stage import Call
-from tests.support.stage_driver import Owner
+from tests.support.stage_driver import START_MS, Owner, World
 
 SAMPLES_PER_MS = 16
 Name: TypeAlias = tuple[int, str]  # an owner's epoch, and its stream
@@ -52,6 +52,31 @@ class Talk:
     def pcm(self, start_ms: int, end_ms: int) -> bytes:
         """The sound of a span."""
         return self._pcm[start_ms * SAMPLES_PER_MS * 2 : end_ms * SAMPLES_PER_MS * 2]
+
+
+def sentence(text: str, start_ms: int = 300, *, word_ms: int = 250, gap_ms: int = 20) -> list[Word]:
+    """Words one after another."""
+    step_ms = word_ms + gap_ms
+    return [Word(one, start_ms + i * step_ms, start_ms + i * step_ms + word_ms) for i, one in enumerate(text.split())]
+
+
+def chunk_of(talk: Talk, session_id: str, start_ms: int, ms: int = 100) -> AudioChunk:
+    """A chunk of the talk as the gateway writes it."""
+    return AudioChunk(
+        session_id=session_id,
+        connection="c",
+        admitted_at_ms=START_MS + start_ms + ms,
+        captured_at_ms=START_MS + start_ms,
+        sequence=start_ms // ms,
+        pcm=talk.pcm(start_ms, start_ms + ms),
+    )
+
+
+def speak(world: World, talk: Talk, start_ms: int = 0, end_ms: int | None = None, ms: int = 100) -> None:
+    """Let a part of the talk be spoken when its time comes."""
+    for at_ms in range(start_ms, talk.duration_ms if end_ms is None else end_ms, ms):
+        chunk = chunk_of(talk, world.session_id, at_ms, ms)
+        world.at(START_MS + at_ms + ms + 5, partial(world.publish, chunk))
 
 
 def spoken_ms(pcm: bytes) -> NDArray[np.int64]:

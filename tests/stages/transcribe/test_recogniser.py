@@ -1,6 +1,7 @@
 """The adapter against the twin of Amazon Transcribe Streaming, by the real client, over real TLS and HTTP/2."""
 
 import asyncio
+import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pytest
 
 from local import certificates
 from local.tones import Script, text_of
+from local.transcribe.pool import PoolOptions, SphinxEngine
 from local.transcribe.server import Options, serving
 from local.transcribe.session import OPERATION, Limits
 from local.transcribe.tone_engine import Habits, ToneEngine
@@ -19,6 +21,7 @@ from stages.transcribe import recogniser
 from stages.transcribe.recogniser import TranscribeStreaming
 from stages.transcribe.requests import Abandon, EndAudio, Ended, Heard, Opened, OpenRecogniser, Result, SendAudio
 from streams.errors import HeraldError, Refused, StreamBroken, Throttled, TimedOut, Unavailable
+from tests.support.wer import recordings, word_error_rate
 
 BLOCK = 3_200
 SESSION = "golden-eagle-427"
@@ -309,3 +312,36 @@ async def test_a_language_that_the_service_lacks_is_refused(start: Start) -> Non
     call = await bench.open(language="xx-XX")
     with pytest.raises(Refused):
         await call.ended()
+
+
+async def test_real_speech_is_recognised_with_times_and_stability(
+    made: certificates.Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PocketSphinx behind the twin. As fast as it takes the audio, which flow control decides."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLOCAL")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secretlocal")
+    recording = next(one for one in recordings() if one.path.name == "austen-0880.wav")
+    with wave.open(str(recording.path)) as file:
+        pcm = file.readframes(file.getnframes())
+    engine = await SphinxEngine.start(PoolOptions(1, 1))
+    try:
+        async with (
+            serving(engine, Options(made, {"AKIDLOCAL": "secretlocal"})) as where,
+            aiohttp.ClientSession(where.control_url) as http,
+        ):
+            bench = Bench(TranscribeStreaming("us-east-1", where.url), http)
+            call = await bench.open()
+            await bench.feed(pcm + bytes(32_000))
+            await bench.end()
+            await call.ended()
+            await bench.adapter.close()
+    finally:
+        await engine.close()
+    heard = [word.strip(".,").lower() for final in call.finals for word in final]
+    assert word_error_rate(recording.words, heard) <= 0.5
+    partials = [result for result in call.results if result.is_partial]
+    assert any(word.stable for result in partials for word in result.words)
+    spans = [(word.start_ms, word.end_ms) for result in call.results if not result.is_partial for word in result.words]
+    assert all(0 <= start < end <= len(pcm) / 32 + 1_000 for start, end in spans)
+    assert [start for start, _ in spans] == sorted(start for start, _ in spans)

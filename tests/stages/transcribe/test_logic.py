@@ -1,0 +1,371 @@
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Literal, TypeAlias
+
+import msgspec
+import pytest
+
+from stages.transcribe.feed import SPAN_MS
+from stages.transcribe.logic import CONTEXT_MS, EVENT_WAIT_MS, Transcribe, builder
+from stages.transcribe.settings import TranscribeSettings
+from streams import times
+from streams.driver import MAX_HELD_BYTES
+from streams.errors import Failure, NewerVersion
+from streams.records import AudioChunk, EmotionFrame, SessionEvent, Transcript, Word
+from streams.stage import Position
+from tests.stages.transcribe.simulated import Habits, Name, SimulatedRecogniser, Talk, chunk_of, sentence, speak
+from tests.support.stage_driver import START_MS, Owner, World
+
+
+def world_of(talk: Talk, habits: Habits | None = None, **settings: float) -> World:
+    recogniser = SimulatedRecogniser(talk, habits or Habits())
+    return World(builder(msgspec.convert(settings, TranscribeSettings)), service=recogniser)
+
+
+Kind: TypeAlias = Literal["created", "muted", "volume", "ended"]
+
+
+def event(world: World, kind: Kind, at_ms: int) -> None:
+    record = SessionEvent(session_id=world.session_id, event=kind, timestamp=START_MS + at_ms)
+    world.at(START_MS + at_ms, partial(world.publish, record))
+
+
+def clauses(world: World) -> list[Word]:
+    return [
+        word
+        for record in world.emitted()
+        if isinstance(record, Transcript) and record.status == "clause"
+        for word in record.words
+    ]
+
+
+def texts(words: Sequence[Word]) -> list[str]:
+    return [word.text for word in words]
+
+
+def order(world: World) -> list[str]:
+    """What was emitted, partials left out."""
+    found: list[str] = []
+    for record in world.emitted():
+        if isinstance(record, SessionEvent):
+            found.append(record.event)
+        elif isinstance(record, Transcript) and record.status != "partial":
+            found.append(f"{record.status}: {record.transcript_text}")
+    return found
+
+
+TALK = Talk(sentence("we go there") + sentence("and then we wait", 2_500), 6_000)
+
+
+def test_words_become_clauses_and_finals_and_their_chunks_are_done() -> None:
+    world = world_of(TALK)
+    speak(world, TALK)
+    world.run_for(8_000)
+    assert order(world) == [
+        "clause: we go there",
+        "final: we go there",
+        "clause: and then we wait",
+        "final: and then we wait",
+    ]
+    assert clauses(world) == [Word(w.text, w.start_ms, w.end_ms, 0.9) for w in TALK.words]
+    covered_ms = TALK.words[-1].end_ms - CONTEXT_MS
+    assert [world.is_done(received.position) for received in world.log] == [
+        100 * (i + 1) <= covered_ms for i in range(60)
+    ]
+
+
+def test_a_clause_carries_the_hops_of_the_chunk_with_its_last_sound() -> None:
+    world = world_of(TALK)
+    speak(world, TALK)
+    world.run_for(8_000)
+    clause = next(r for r in world.emitted() if isinstance(r, Transcript) and r.status == "clause")
+    assert clause.end_ms == 1_090
+    assert {name: at_ms - START_MS for name, at_ms in clause.times_ms.items() if name != times.RECOGNISED} == {
+        times.CAPTURED: 1_000,
+        times.ADMITTED: 1_100,
+        times.AUDIO_WRITTEN: 1_105,
+        times.TRANSCRIBE_READ: 1_105,
+    }
+    assert clause.times_ms[times.RECOGNISED] == clause.timestamp >= START_MS + 1_105
+
+
+def test_silence_is_done_when_no_result_can_span_it_any_more() -> None:
+    talk = Talk([], 60_000)
+    world = world_of(talk)
+    speak(world, talk)
+    world.run_for(60_000)
+    done = [world.is_done(received.position) for received in world.log]
+    assert 260 <= sum(done) <= 290
+    world.run_for(SPAN_MS + 5_000)
+    assert world.owner.driver.settled()
+    assert world.emitted() == []
+
+
+def test_a_quiet_speaker_s_stream_is_kept_alive_and_closed_when_idle() -> None:
+    talk = Talk(sentence("we go there") + sentence("again", 90_000), 92_000)
+    world = world_of(talk, recogniser_idle_s=40)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, talk, 0, 2_000)
+    speak(world, talk, 89_000)
+    sent_at_ms = [0]
+    for at_ms in range(0, 40_000, 100):
+        before = recogniser.fed_ms
+        world.run_until(START_MS + at_ms)
+        if recogniser.fed_ms > before:
+            sent_at_ms.append(at_ms)
+    assert max(b - a for a, b in pairwise(sent_at_ms)) < 15_000
+    assert recogniser.fed_ms < 15_000  # not all of the silence
+    world.run_until(START_MS + 50_000)
+    assert recogniser.streams == {}
+    assert world.owner.driver.settled()
+    world.run_until(START_MS + 140_000)
+    assert recogniser.opened == 2
+    assert [(w.text, w.start_ms, w.end_ms) for w in clauses(world)] == [
+        (w.text, w.start_ms, w.end_ms) for w in talk.words
+    ]
+
+
+def test_times_stay_right_over_pauses_and_late_networks() -> None:
+    """A pause of 8 s in which nothing is sent, and a network that keeps a second's audio for 4 s."""
+    talk = Talk(sentence("one two") + sentence("three four", 10_000) + sentence("five six", 13_000), 16_000)
+    world = world_of(talk)
+    speak(world, talk, 0, 2_000)
+    speak(world, talk, 9_500, 12_000)
+    for at_ms in range(12_000, 16_000, 100):
+        chunk = chunk_of(talk, world.session_id, at_ms)
+        world.at(START_MS + max(at_ms, 16_000) + 105, partial(world.publish, chunk))
+    world.run_for(25_000)
+    assert [(w.text, w.start_ms, w.end_ms) for w in clauses(world)] == [
+        (w.text, w.start_ms, w.end_ms) for w in talk.words
+    ]
+
+
+def test_events_pass_in_order_with_the_words() -> None:
+    world = world_of(TALK)
+    event(world, "created", 0)
+    speak(world, TALK)
+    event(world, "volume", 1_700)
+    event(world, "muted", 5_900)
+    event(world, "ended", 6_300)
+    world.run_for(10_000)
+    assert order(world) == [
+        "created",
+        "clause: we go there",
+        "final: we go there",
+        "volume",
+        "clause: and then we wait",
+        "final: and then we wait",
+        "muted",
+        "ended",
+    ]
+    media = [record.media_ms for record in world.emitted() if isinstance(record, SessionEvent)]
+    assert media == [0, 1_600, 5_900 - 100, 6_000]
+    assert world.owner.driver.settled()
+
+
+def test_an_event_does_not_wait_for_ever_for_words_before_it() -> None:
+    talk = Talk(sentence(" ".join(["on"] * 30)), 9_000)
+    world = world_of(talk, Habits(flags=False, longest_ms=30_000))
+    speak(world, talk)
+    event(world, "volume", 1_000)
+    world.run_until(START_MS + 1_000 + EVENT_WAIT_MS - 1)
+    assert order(world) == []
+    world.run_until(START_MS + 1_000 + EVENT_WAIT_MS + 10)
+    assert order(world) == ["volume"]
+
+
+def test_an_event_that_is_written_twice_passes_once() -> None:
+    world = world_of(TALK)
+    event(world, "created", 0)
+    event(world, "created", 0)
+    world.run_for(100)
+    assert order(world) == ["created"]
+    assert world.owner.driver.settled()
+
+
+def test_the_end_waits_for_the_last_word_though_the_stream_breaks() -> None:
+    world = world_of(TALK)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, TALK, 0, 3_400)
+    event(world, "ended", 3_420)
+    world.run_until(START_MS + 3_425)
+    recogniser.break_all()
+    world.run_for(10_000)
+    assert texts(clauses(world)) == ["we", "go", "there", "and", "then", "we"]
+    assert order(world)[-1] == "ended"
+    assert world.owner.driver.settled()
+
+
+def test_a_recogniser_that_never_ends_is_given_up() -> None:
+    world = world_of(TALK, Habits(deaf=True))
+    speak(world, TALK, 0, 600)
+    event(world, "ended", 610)
+    world.run_for(200_000)
+    assert order(world) == ["ended"]
+    assert world.owner.driver.settled()
+
+
+def test_nothing_is_lost_and_nothing_made_up_while_the_recogniser_is_away() -> None:
+    """Three minutes. Row T7, row T8, and no busy loop."""
+    habits = Habits(down=True)
+    talk = Talk([word for at in range(300, 28_000, 2_000) for word in sentence("we go there", at)], 30_000)
+    world = world_of(talk, habits)
+    speak(world, talk)
+    event(world, "ended", 30_100)
+    world.run_for(180_000)
+    assert world.emitted() == []
+    assert world.owner.stage.held_bytes() <= MAX_HELD_BYTES + 3_200
+    assert not world.owner.driver.wants_input()
+    assert len(world.calls) < 1_000
+    habits.down = False
+    world.run_for(60_000)
+    assert texts(clauses(world)) == texts(talk.words)
+    assert order(world)[-1] == "ended"
+    assert world.rejected == {}
+
+
+def test_a_session_that_the_recogniser_refuses_does_not_hold_up_the_shard() -> None:
+    class Refusing(SimulatedRecogniser):
+        def _open(self, owner: Owner, call_id: str, name: Name) -> None:
+            del name
+            owner.reply(call_id, failure=Failure("BadRequestException", "no such language", retryable=False))
+
+    world = World(builder(TranscribeSettings()), service=Refusing(TALK, Habits()))
+    speak(world, TALK)
+    event(world, "ended", 6_100)
+    world.run_for(60_000)
+    assert order(world) == ["ended"]
+    assert len(world.rejected) == 60
+    assert {failure.code for failure in world.rejected.values()} == {"BadRequestException"}
+    assert len(world.calls) < 20
+
+
+def test_a_recogniser_that_hears_nothing_is_replaced_before_its_audio_is_given_up() -> None:
+    habits = Habits(deaf=True)
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(80))), 25_000)
+    world = world_of(talk, habits)
+    speak(world, talk)
+    world.run_for(14_000)
+    habits.deaf = False
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    for heard in recogniser.streams.values():
+        heard.alive = False  # this one stays as it is
+    world.run_for(30_000)
+    assert recogniser.opened == 2
+    assert texts(clauses(world)) == texts(talk.words)
+
+
+def test_streams_are_replaced_before_they_are_too_old_without_a_moment_without_one() -> None:
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(160))), 45_000)
+    world = world_of(talk, recogniser_rollover_s=10)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, talk)
+    world.run_until(START_MS + 500)
+    while world.now_ms < START_MS + 45_000:
+        world.run_for(20)
+        assert recogniser.streams
+    world.run_for(5_000)
+    assert recogniser.opened == 5
+    assert texts(clauses(world)) == texts(talk.words)
+
+
+def test_without_stability_words_come_with_the_final_and_partials_all_the_same() -> None:
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(20))), 8_000)
+    world = world_of(talk, Habits(flags=False))
+    speak(world, talk)
+    world.run_for(10_000)
+    statuses = [record.status for record in world.emitted() if isinstance(record, Transcript)]
+    assert statuses == ["partial", "clause", "final"]
+    assert texts(clauses(world)) == texts(talk.words)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "code"), [pytest.param(b"odd", "OddLength", id="odd"), pytest.param(b"", "", id="empty")]
+)
+def test_chunks_that_are_no_audio_are_settled_at_once(pcm: bytes, code: str) -> None:
+    world = world_of(TALK)
+    chunk = AudioChunk(session_id=world.session_id, connection="c", admitted_at_ms=START_MS, sequence=0, pcm=pcm)
+    position = world.publish(chunk)
+    assert world.is_done(position)
+    assert [failure.code for failure in world.rejected.values()] == ([code] if code else [])
+
+
+def test_late_chunks_repeats_and_strange_records_are_settled() -> None:
+    world = world_of(TALK)
+    speak(world, TALK, 0, 300)
+    speak(world, TALK, 500, 1_500)
+    world.run_for(1_600)
+    late = world.publish(chunk_of(TALK, world.session_id, 300))
+    repeat = world.publish(chunk_of(TALK, world.session_id, 500))
+    frame = EmotionFrame(
+        session_id=world.session_id,
+        start_ms=0,
+        end_ms=500,
+        volume=0.5,
+        rate=1.0,
+        energy=0.5,
+        level_db=-20.0,
+        voiced_ms=0,
+        onsets_ms=[],
+    )
+    strange = world.publish(frame)
+    event(world, "ended", 1_700)
+    world.run_for(5_000)
+    after = world.publish(chunk_of(TALK, world.session_id, 1_500))
+    assert {position: failure.code for position, failure in world.rejected.items()} == {
+        late: "LateChunk",
+        strange: "UnexpectedRecord",
+        after: "LateChunk",
+    }
+    assert world.is_done(repeat)
+    assert world.owner.driver.settled()
+
+
+def test_after_a_restore_what_was_emitted_is_not_emitted_again() -> None:
+    world = world_of(TALK)
+    event(world, "created", 0)
+    speak(world, TALK)
+    event(world, "ended", 6_100)
+    world.run_for(15_000)
+    before = order(world)
+    for saved in (world.saved, None):
+        world.owner.kill()
+        world.saved = saved
+        world.take_over()
+        world.run_for(60_000)
+        assert order(world) == before
+        assert world.owner.driver.settled()
+
+
+def test_a_snapshot_of_a_later_release_is_refused() -> None:
+    with pytest.raises(NewerVersion):
+        Transcribe("golden-eagle-427", TranscribeSettings(), msgspec.msgpack.encode({"v": 2}))
+
+
+def test_what_is_counted() -> None:
+    world = world_of(TALK)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, TALK)
+    world.run_for(2_000)
+    recogniser.break_all()
+    world.run_for(6_000)
+    counted = {count.metric for count in world.counts}
+    assert counted == {
+        "TranscribeStreamInitLatency",
+        "TranscribeStreamErrors",
+        "TranscriptionRetries",
+        "TranscriptionForwardingLatency",
+    }
+
+
+def test_a_reply_to_a_call_of_the_past_is_ignored() -> None:
+    world = world_of(TALK)
+    world.owner.reply("open:long-ago", failure=Failure("StreamBroken", "", retryable=True))
+    assert world.calls == []
+    assert world.is_done(Position("input", 0))
