@@ -1,6 +1,7 @@
 """The translate stage as a state machine: lists of inputs and what comes of them."""
 
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import msgspec
@@ -209,7 +210,11 @@ def test_events_pass_after_all_before_and_before_all_after() -> None:
     w.publish(transcript("clause", "three four", 600, clause=1))
     ended = w.publish(event("ended", 2))
     w.run_for(10_000)
-    kinds = [r.event if isinstance(r, SessionEvent) else r.clause for r in w.emitted() if not isinstance(r, Caption)]
+    kinds = [
+        r.event if isinstance(r, SessionEvent) else r.clause
+        for r in w.emitted()
+        if isinstance(r, SessionEvent | SpeechPart)
+    ]
     assert kinds == [0, "paused", 1, "ended"]
     assert all(w.is_done(position) for position in (paused, again, ended))
 
@@ -313,7 +318,7 @@ def test_killed_at_any_step_every_clause_is_said_once_in_order(
     w = World(builder(TranslateSettings()), SESSION, services, lambda: put_ms)
     started = w.now_ms
     for i, record in enumerate(_talk()):
-        w.at(started + i * 250, lambda record=record: w.publish(record))
+        w.at(started + i * 250, partial(w.publish, record))
     for kill_ms in sorted(kills):
         w.run_until(max(w.now_ms, started + kill_ms))
         w.owner.kill()
