@@ -144,9 +144,9 @@ def _as_float(sound: bytes, found: _Format) -> Samples:
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     """Band-limited resampling of a whole recording by its spectrum; the ends are padded against wrapping around."""
-    pad = int(from_hz * _RESAMPLING_PAD_S)
     divisor = int(np.gcd(from_hz, to_hz))
     step = from_hz // divisor  # a length of whole steps has a whole number of samples at the other rate
+    pad = -(-int(from_hz * _RESAMPLING_PAD_S) // step) * step
     length = len(samples) + 2 * pad
     padded = np.pad(samples, (pad, pad + -length % step))
     target = len(padded) // step * (to_hz // divisor)
@@ -155,7 +155,7 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     common = min(len(spectrum), len(kept))
     kept[:common] = spectrum[:common]
     wide = np.fft.irfft(kept, target) * (target / len(padded))
-    start = round(pad * to_hz / from_hz)
+    start = pad * to_hz // from_hz
     return np.asarray(wide[start : start + round(len(samples) * to_hz / from_hz)], np.float64)
 
 

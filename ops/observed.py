@@ -11,7 +11,9 @@ from streams.records import EmotionFrame, QualityReport, Receipt, Record, Speech
 from streams.resources import physical_name
 from streams.tail import tail
 
-SETTLED_S = 0.6
+POLL_S = 0.5
+"""Stages share the shard's five reads a second; an onlooker takes few."""
+SETTLED_S = 1.1
 """Longer than a tail's poll: when nothing new has come for so long after the tip, nothing more is there."""
 READ_WITHIN_S = 60.0
 
@@ -57,7 +59,7 @@ async def _read(client: object, stream: str, session_id: str, since_ms: int) -> 
     at_tip = asyncio.Event()
 
     async def collect() -> None:
-        async for seen in tail(client, stream, since_ms=since_ms, on_caught_up=at_tip.set):
+        async for seen in tail(client, stream, since_ms=since_ms, poll_s=POLL_S, on_caught_up=at_tip.set):
             if seen.record is not None and seen.record.session_id == session_id:
                 found.append(seen.record)
 

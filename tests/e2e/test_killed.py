@@ -6,7 +6,7 @@ from tests.e2e.whole_stack import WholeStack, finished, tone_talk, words_heard
 
 
 def test_every_stage_is_killed_during_a_talk(tone_stack: WholeStack, tmp_path: Path) -> None:
-    said = tone_talk(tmp_path / "talk.wav", 6000, 10)
+    said = tone_talk(tmp_path / "talk.wav", 6000, 14, words=2)
     talk = tone_stack.start_demo("--audio", str(tmp_path / "talk.wav"), "--to", "es,en")
     assert talk.stderr is not None
     for line in talk.stderr:  # until the talk is under way

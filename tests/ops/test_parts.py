@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from ops.children import Ready
+from ops.errors import CommandError
+from ops.parts import PARTS, Context, Options, base_environment, child_environment, given, part
+from ops.paths import Paths
+from streams.resources import STAGES
+
+
+def test_each_part_comes_after_those_that_it_needs() -> None:
+    before: set[str] = set()
+    for found in PARTS:
+        assert set(found.needs) <= before, found.name
+        before.add(found.name)
+
+
+def test_every_stage_is_a_part_of_its_own() -> None:
+    assert {stage.name for stage in STAGES} <= {found.name for found in PARTS}
+
+
+def test_a_ready_part_gives_its_address() -> None:
+    ready = Ready("https://localhost:1", {"control": "http://127.0.0.1:2"})
+    assert given(part("transcribe-twin"), ready) == {
+        "TRANSCRIBE_ENDPOINT_URL": "https://localhost:1",
+        "HERALD_TRANSCRIBE_CONTROL_URL": "http://127.0.0.1:2",
+    }
+
+
+def test_an_unknown_part_is_answered_with_those_there_are() -> None:
+    with pytest.raises(CommandError, match="kinesis"):
+        part("none")
+
+
+def test_a_twin_keeps_its_port_when_it_is_started_again() -> None:
+    context = Context(Options(), Paths(Path("/state")), 4711)
+    assert "4711" in part("kinesis").command(context)
+
+
+def test_a_users_account_does_not_leak_into_the_stack() -> None:
+    stack = base_environment(Options(port=1), Paths(Path("/state")), "secret")
+    environment = child_environment({"AWS_PROFILE": "mine", "STABILITY_THRESHOLD": "0.9", "PATH": "/bin"}, stack)
+    assert "AWS_PROFILE" not in environment
+    assert environment["STABILITY_THRESHOLD"] == "0.9"
+    assert environment["AWS_CONFIG_FILE"] == "/dev/null"
+    assert environment["PATH"] == "/bin"
