@@ -133,7 +133,9 @@ class Transcribe:
                 self._covered = max(self._covered, record.end_ms * SAMPLES_PER_MS)
         elif isinstance(record, SessionEvent):
             self._passed_on.append(record.event_id)
-            self._ended = self._over = self._over or record.event == "ended"
+            if record.event == "ended":
+                self._ended = self._over = True
+                self._utterances.close(0)  # nothing follows the end, not even the final of what was left open
 
     # --- inputs --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from streams import times
 from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure, NewerVersion
 from streams.records import AudioChunk, EmotionFrame, SessionEvent, Transcript, Word
-from streams.stage import Position
+from streams.stage import Done, Input, Position
 from tests.stages.transcribe.simulated import Habits, Name, SimulatedRecogniser, Talk, chunk_of, sentence, speak
 from tests.support.stage_driver import START_MS, Owner, World
 
@@ -369,3 +369,25 @@ def test_a_reply_to_a_call_of_the_past_is_ignored() -> None:
     world.owner.reply("open:long-ago", failure=Failure("StreamBroken", "", retryable=True))
     assert world.calls == []
     assert world.is_done(Position("input", 0))
+
+
+def test_nothing_follows_the_end_not_even_the_final_of_what_another_owner_left_open() -> None:
+    world = world_of(TALK)
+    speak(world, TALK)
+    world.run_until(START_MS + 1_600)
+    clause = next(r for r in world.emitted() if isinstance(r, Transcript) and r.status == "clause")
+    event(world, "ended", 6_100)
+    end = SessionEvent(session_id=world.session_id, event="ended", timestamp=START_MS + 6_100)
+    stage = Transcribe(world.session_id, TranscribeSettings(), None)
+    stage.on_emitted(clause)
+    stage.on_emitted(end)
+    effects = [
+        effect
+        for i in range(10)
+        for effect in stage.on_record(
+            Input(Position("i", i), chunk_of(TALK, world.session_id, 100 * i), 0, 0), START_MS
+        )
+    ]
+    effects += stage.on_record(Input(Position("i", 10), end, 0, 0), START_MS)
+    assert effects == [Done(Position("i", i)) for i in range(11)]
+    assert stage.wake_at_ms() is None
