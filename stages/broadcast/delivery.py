@@ -6,6 +6,7 @@ lives as long as it has something to send.
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from streams.telemetry import Log
 RETRIES: Final = 2
 RETRY_AFTER_S: Final = 0.1
 """Row B1: others are retried twice at 100 ms."""
+GRACE_S: Final = 0.5
+"""How long, in all, the others wait for a listener that falls behind."""
 MAX_ENTRIES: Final = 100
 """Records that may wait for one listener: 10 s of captions at their most, 5 a second, twice."""
 SUSPECT_SHARE: Final = 5
@@ -79,6 +82,7 @@ class _Listener:
         self.lane: Lane[_Tally] = Lane(backlog_ms, MAX_ENTRIES)
         self.sender: asyncio.Task[None] | None = None
         self.is_suspect = False
+        self.grace_s = GRACE_S
 
 
 class Delivery:
@@ -92,6 +96,7 @@ class Delivery:
         self._settings = settings
         self._log = log
         self._lanes: dict[str, _Listener] = {}
+        self._sent = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.posts_in_flight)
         self._suspect_slots = asyncio.Semaphore(max(1, settings.posts_in_flight // SUSPECT_SHARE))
 
@@ -102,6 +107,7 @@ class Delivery:
         posts = messages(record, request.timestamp_s)
         language = "" if isinstance(record, SessionEvent) else record.language
         connections = await self._listeners.find(session_id, language) if posts else []
+        await self._wait_for_room(connections)
         tally = _Tally(len(connections))
         audio_ms = duration_ms(record) if isinstance(record, SpeechPart) else 0
         expires_ms = _monotonic_ms() + self._settings.backlog_ms
@@ -131,6 +137,41 @@ class Delivery:
         """How many listeners have something to be sent."""
         return len(self._lanes)
 
+    async def _wait_for_room(self, connections: list[str]) -> None:
+        """After a pause of this stage, what comes in a rush is not taken for a backlog of the listeners.
+
+        The session goes at the pace of its best listener. One that is behind that pace is waited for, GRACE_S in all
+        until its lane is empty; then it drops.
+        """
+        half_ms = self._settings.backlog_ms // 2
+
+        def lanes() -> list[_Listener]:
+            return [self._lanes[connection_id] for connection_id in connections if connection_id in self._lanes]
+
+        def is_room_for_the_best() -> bool:
+            return len(lanes()) < len(connections) or any(one.lane.waiting_ms <= half_ms for one in lanes())
+
+        def slower() -> list[_Listener]:
+            return [one for one in lanes() if one.lane.waiting_ms > half_ms and one.grace_s > 0]
+
+        if connections:
+            await self._until(is_room_for_the_best, self._settings.backlog_ms / 1000)
+            while waited_for := slower():
+                started_ms = _monotonic_ms()
+                await self._until(lambda: slower() != waited_for, min(one.grace_s for one in waited_for))
+                for listener in waited_for:
+                    listener.grace_s -= max(1, _monotonic_ms() - started_ms) / 1000
+
+    async def _until(self, is_so: Callable[[], bool], limit_s: float) -> None:
+        """Wait for it, no longer than so."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while not is_so():
+                    self._sent.clear()
+                    await self._sent.wait()
+        except TimeoutError:
+            return
+
     def _push(self, connection_id: str, entry: Entry[_Tally]) -> None:
         listener = self._lanes.get(connection_id)
         if listener is None:
@@ -149,6 +190,7 @@ class Delivery:
                 if entry is None:
                     return
                 await self._send(connection_id, listener, entry)
+                self._sent.set()
         finally:
             del self._lanes[connection_id]
             for tally in listener.lane.clear():

@@ -19,7 +19,7 @@ class Deliver(Request, frozen=True):
 
     dependency: ClassVar[str] = DELIVERY
     long_lived: ClassVar[bool] = True
-    time_limit_s: ClassVar[float] = 5.0
+    time_limit_s: ClassVar[float] = 90.0  # over the longest backlog that settings allow
 
     record: Caption | SpeechPart | SessionEvent
     timestamp_s: int

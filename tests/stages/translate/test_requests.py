@@ -1,6 +1,5 @@
 """What is asked, under which name and with what patience."""
 
-from stages.translate.definition import DEFINITION
 from stages.translate.requests import FindDynamics, FindLanguages, Synthesize, Translate
 
 
@@ -12,7 +11,3 @@ def test_each_dependency_has_its_own_breaker() -> None:
 def test_emotion_holds_nothing_up() -> None:
     assert not FindDynamics.guarded
     assert FindDynamics.attempts == 1
-
-
-def test_the_stage_reads_and_writes_its_streams() -> None:
-    assert (DEFINITION.spec.input, DEFINITION.spec.output) == ("transcripts", "speech")
