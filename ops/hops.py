@@ -8,6 +8,7 @@ hops; `end_to_end` is from the capture of its last sound to the listener.
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
 from streams import times
@@ -44,7 +45,7 @@ PIPELINE_OWN: Final = "pipeline_own"
 END_TO_END: Final = "end_to_end"
 
 
-class Spread(NamedTuple):
+class Spread(msgspec.Struct, frozen=True):
     """Milliseconds."""
 
     p50: float

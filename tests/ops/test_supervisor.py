@@ -81,11 +81,15 @@ def test_a_part_that_dies_is_named_and_can_be_started_again(supervisor: subproce
 
     environment = {**os.environ, "HERALD_DIR": str(tmp_path)}
     argv = [sys.executable, "-m", "ops"]
-    done = subprocess.run([*argv, "restart", "emotion"], env=environment, cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run(
+        [*argv, "restart", "emotion"], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "stack.json").read_text())["parts"]["emotion"]["state"] == "ready"
 
-    second = subprocess.run([*argv, "up", "--port", "0"], env=environment, cwd=PROJECT, capture_output=True, text=True)
+    second = subprocess.run(
+        [*argv, "up", "--port", "0"], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert second.returncode == 1
     assert f"ws://127.0.0.1:{json.loads((tmp_path / 'stack.json').read_text())['http'].rpartition(':')[2]}/live" in (
         second.stderr
