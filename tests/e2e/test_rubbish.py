@@ -1,0 +1,88 @@
+"""Rubbish is answered by its error, harms nobody, and reaches no stream."""
+
+import base64
+import json
+from typing import Any
+
+import aiohttp
+import boto3
+import msgspec
+import pytest
+
+from ops import tokens
+from ops.speaker import connect, expect, receive
+from ops.stack_file import Stack
+from tests.e2e.whole_stack import WholeStack
+
+GOOD = base64.b64encode(bytes(3200)).decode()
+
+
+def audio(data: str, **more: object) -> str:
+    return json.dumps({"action": "sendAudio", "audioData": data, **more})
+
+
+RUBBISH = {
+    "odd length": (audio(base64.b64encode(bytes(3201)).decode()), "INVALID_AUDIO_FORMAT"),
+    "no base64": (audio("!!!!"), "INVALID_AUDIO_FORMAT"),
+    "no JSON": ("{action: sendAudio", "INVALID_MESSAGE"),
+    "another's session": (audio(GOOD, sessionId="golden-eagle-427"), "UNAUTHORIZED"),
+    "33 KiB": (audio(base64.b64encode(bytes(33 * 1024)).decode()), "PAYLOAD_TOO_LARGE"),
+}
+
+
+def described(stack: WholeStack) -> Stack:
+    return msgspec.convert(stack.described(), Stack)
+
+
+def audio_records(stack: WholeStack, session_id: str) -> int:
+    environment = stack.environment
+    kinesis = boto3.client(
+        "kinesis",
+        endpoint_url=environment["AWS_ENDPOINT_URL_KINESIS"],
+        region_name=environment["AWS_REGION"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    count = 0
+    for shard in kinesis.list_shards(StreamName="herald-audio")["Shards"]:
+        answer: dict[str, Any] = kinesis.get_shard_iterator(
+            StreamName="herald-audio", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )
+        iterator = answer["ShardIterator"]
+        while True:
+            page = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
+            count += sum(record["PartitionKey"] == session_id for record in page["Records"])
+            iterator = page["NextShardIterator"]
+            if page["MillisBehindLatest"] == 0:
+                break
+    return count
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+async def test_rubbish_is_answered_and_the_session_goes_on(tone_stack: WholeStack, name: str) -> None:
+    message, code = RUBBISH[name]
+    stack = described(tone_stack)
+    token = tokens.token(stack, "somebody")
+    async with aiohttp.ClientSession() as session:
+        socket = await connect(session, stack.url, token=token, action="createSession", sourceLanguage="en-US")
+        created = await expect(socket, "sessionCreated")
+        before = audio_records(tone_stack, created["sessionId"])
+        await socket.send_str(message)
+        answer = await receive(socket)
+        assert answer is not None
+        assert answer["code"] == code
+        assert audio_records(tone_stack, created["sessionId"]) == before
+
+        await socket.send_str(audio(GOOD, sequence=0, sessionId=created["sessionId"]))
+        await expect(socket, "audioReceived")
+        assert audio_records(tone_stack, created["sessionId"]) == before + 1
+        await socket.close()
+
+
+@pytest.mark.parametrize("forged", ["", "not-a-token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4Iiwicm9sZSI6InNwZWFrZXIifQ."])
+async def test_a_speaker_without_a_good_token_is_refused(tone_stack: WholeStack, forged: str) -> None:
+    query = {"action": "createSession", "sourceLanguage": "en-US"} | ({"token": forged} if forged else {})
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(tone_stack.described()["url"], params=query)
+    assert refused.value.status in (400, 401)
