@@ -1,0 +1,43 @@
+"""The stage's snapshot: what a session must remember when nothing is in flight. No audio is in it."""
+
+from typing import Final
+
+import msgspec
+
+from stages.emotion.quality import QualityState
+from stages.emotion.spans import Heard
+from streams.errors import BadRecord, NewerVersion
+from streams.timeline import TimelineState
+
+VERSION: Final = 1
+
+
+class EmotionState(msgspec.Struct):
+    """All of it. measured_to: the sample up to which frames were emitted. heard: how loud the last 3 s were."""
+
+    v: int = VERSION
+    timeline: TimelineState = msgspec.field(default_factory=TimelineState)
+    measured_to: int = 0
+    heard: list[Heard] = []
+    quality: QualityState = msgspec.field(default_factory=QualityState)
+    ended: bool = False
+
+
+class _Header(msgspec.Struct):
+    v: int = VERSION
+
+
+def encode(state: EmotionState) -> bytes:
+    """The snapshot's bytes."""
+    return msgspec.msgpack.encode(state)
+
+
+def decode(data: bytes) -> EmotionState:
+    """What `encode` was given. Raises NewerVersion for a later major version, BadRecord for what is no snapshot."""
+    try:
+        version = msgspec.msgpack.decode(data, type=_Header).v
+        if version > VERSION:
+            raise NewerVersion(f"emotion snapshot has version {version}; this release reads up to {VERSION}")
+        return msgspec.msgpack.decode(data, type=EmotionState)
+    except msgspec.DecodeError as error:
+        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
