@@ -108,8 +108,8 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 for found in PARTS:
                     group.create_task(self._start_when_possible(found))
-        except* CommandError as errors:
-            raise CommandError(str(errors.exceptions[0])) from None
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         self._say(f"all parts are ready after {time.monotonic() - began:.1f} s")
 
     async def _start_when_possible(self, found: Part) -> None:
