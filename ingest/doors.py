@@ -19,6 +19,8 @@ from streams.aws import as_error
 
 MAX_ENTRIES: Final = 4096
 """Connections that an instance remembers; each is some kilobytes at most."""
+REFRESH_AFTER_MS: Final = 200
+"""From this age on an entry is asked for again while a chunk is on its way to Kinesis, so that none waits for it."""
 LEDGER: Final = "rate-"
 """Ledgers are attributes of the row, one per instance."""
 STALE_LEDGER_MS: Final = 60_000
@@ -73,6 +75,15 @@ class Doors:
             if verdict is not Verdict.ASK:
                 return verdict is Verdict.PASS
             await self._ask(connection_id, entry)
+
+    def refresh_ahead(self, connection_id: str, entry: Entry) -> asyncio.Future[None] | None:
+        """Begin to ask again before one has to, beside whatever else a chunk waits for; None when it is too early.
+
+        Whoever gets it awaits it. Its failure says nothing about the chunk at hand: the next one asks again.
+        """
+        if entry.asking is not None or self._now_ms() < entry.until_ms - LEASE_MS + REFRESH_AFTER_MS:
+            return None
+        return asyncio.ensure_future(self._ask(connection_id, entry))
 
     def forget(self, connection_id: str) -> None:
         """The connection is being closed."""

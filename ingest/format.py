@@ -9,6 +9,7 @@ amplified by 26 dB and clipped, and differentiated; against the same as swapped,
 noise, float, and stereo of several kinds. The test repeats it.
 """
 
+import math
 from enum import StrEnum
 from typing import Final
 
@@ -129,12 +130,10 @@ class FormatCheck:
         return self._verdict
 
     def _listen(self, samples: Samples) -> None:
+        if len(samples) < LEAST_SAMPLES or _rms(samples) < SOUND_RMS:
+            return
         chunk = _Moments()
-        if len(samples) < LEAST_SAMPLES:
-            return
         chunk.add(samples)
-        if chunk.rms < SOUND_RMS:
-            return
         swapped = samples.byteswap()
         self._sound.add(samples)
         self._swapped.add(swapped)
@@ -147,6 +146,11 @@ class FormatCheck:
             chunk_swapped.add(swapped)
             self._verdict = _swapped_fault(chunk, chunk_swapped)
         self._is_settled = self._is_settled or self._verdict is not None
+
+
+def _rms(samples: Samples) -> float:
+    x = samples.astype(np.float32)
+    return math.sqrt(float(x @ x) / len(x))
 
 
 def _is_container(data: bytes) -> bool:

@@ -4,6 +4,7 @@ It does nothing else, and answers only after Kinesis has the record. Invocations
 PutRecords; a lone one puts at once.
 """
 
+import asyncio
 import os
 import secrets
 import time
@@ -32,6 +33,8 @@ from streams.telemetry import Log, Metrics
 
 WRITE_ATTEMPTS: Final = 3
 """Row S5."""
+IN_FLIGHT: Final = 1
+"""PutRecords at once: one is filled while the other is on its way. A call costs the client as much as 30 records."""
 _NO_ANSWER: Final[dict[str, Any]] = {"statusCode": 200}
 
 
@@ -85,7 +88,13 @@ class Ingest(NamedTuple):
         fault = entry.format.check(pcm)
         if fault is not None:
             raise WireError(ErrorCode.INVALID_AUDIO_FORMAT, "Audio must be PCM16LE, mono, 16 kHz.", reason=fault)
-        await self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
+        written = self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
+        refresh = self.doors.refresh_ahead(incoming.connection_id, entry)
+        if refresh is not None:
+            await asyncio.wait({refresh})
+            if refresh.exception() is not None:
+                self.metrics.add("DynamoDBErrors")  # the chunk was let in all the same; the next one asks again
+        await written
         if not door.acknowledge:
             return _NO_ANSWER
         received = AudioReceived(
@@ -134,7 +143,9 @@ async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Ha
     settings = load(Settings, os.environ)
     clients = await stack.enter_async_context(Clients())
     prefix = settings.herald_prefix
-    writer = OrderedWriter(await clients.get("kinesis"), physical_name(prefix, "audio"), attempts=WRITE_ATTEMPTS)
+    writer = OrderedWriter(
+        await clients.get("kinesis"), physical_name(prefix, "audio"), attempts=WRITE_ATTEMPTS, in_flight=IN_FLIGHT
+    )
     stack.push_async_callback(writer.close)
     table = physical_name(prefix, CONNECTIONS.name)
     limit = settings.max_audio_chunks_per_second

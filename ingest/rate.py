@@ -13,6 +13,7 @@ after the one before it at the pace of the limit, at most LATE_MS before it came
 limit is then never refused for its network's jitter of up to LATE_MS; a burst of any size gets no more than the limit.
 """
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 from enum import Enum
 from typing import Final
@@ -29,6 +30,8 @@ LATE_MS: Final = 200
 Linux' is 200 ms)."""
 WARN_AFTER_MS: Final = 5_000
 CLOSE_AFTER_MS: Final = 30_000
+_SPARE: Final = 3
+"""Leased above what the pace so far needs: chunks come unevenly."""
 _ROUNDING_MS: Final = 0.01
 """Times are floats near 10**12; their sums may be off by a thousandth."""
 CALM_MS: Final = 1_000
@@ -46,7 +49,7 @@ class Verdict(Enum):
 class Ledger(msgspec.Struct, array_like=True):
     """One instance's part of the row. Times in Unix milliseconds.
 
-    leased: how many more it may let pass until until_ms. passed_ms: when it let chunks pass, in the last second.
+    leased: how many more it may let pass until until_ms. passed_ms: when it let chunks pass in the last second, sorted.
     violated_since_ms, violated_ms: the first and the last refusal of a violation that goes on, or 0.
     """
 
@@ -58,7 +61,7 @@ class Ledger(msgspec.Struct, array_like=True):
 
     def used(self, after_ms: float) -> int:
         """Chunks after a time that this instance has let pass or, for all that others know, will."""
-        used = sum(1 for at_ms in self.passed_ms if at_ms > after_ms)
+        used = len(self.passed_ms) - bisect_right(self.passed_ms, after_ms)
         return used + (self.leased if self.until_ms > after_ms else 0)
 
 
@@ -70,40 +73,48 @@ class Window:
         self._spacing_ms = WINDOW_MS / limit
         self._mine = Ledger()
         self._others: list[Ledger] = []
+        self._until_ms = 0.0
         self._left = 0
+        self._passed_since_declared = 0
 
     def declare(self, now_ms: float, wanted: int) -> Ledger:
-        """What to write to the row: my ledger, with a new lease. wanted: chunks at hand."""
+        """What to write to the row: my ledger, with a new lease. wanted: chunks at hand.
+
+        The old lease holds until `learn`; what passes meanwhile is covered by it for those who see the old ledger, and
+        by the new one for those who see that.
+        """
         since_ms = now_ms - WINDOW_MS - LATE_MS
         passed_ms = [at_ms for at_ms in self._mine.passed_ms if at_ms > since_ms]
         leased = wanted
         if not any(other.used(since_ms) for other in self._others):
-            leased = max(wanted, 1 + len(passed_ms) * LEASE_MS // WINDOW_MS)
+            leased = max(wanted, _SPARE + len(passed_ms) * LEASE_MS // WINDOW_MS)
         self._mine = msgspec.structs.replace(
             self._mine, until_ms=now_ms + LEASE_MS, leased=min(leased, self._limit), passed_ms=passed_ms
         )
-        self._left = 0
+        self._passed_since_declared = 0
         return msgspec.structs.replace(self._mine, passed_ms=list(passed_ms))
 
     def learn(self, others: Iterable[Ledger]) -> None:
         """What the row said after my ledger was written: my lease holds from now on."""
         self._others = list(others)
-        self._left = self._mine.leased
+        self._until_ms = self._mine.until_ms
+        self._left = self._mine.leased - self._passed_since_declared
 
     def admit(self, arrived_ms: float, now_ms: float) -> Verdict:
         """Whether a chunk may pass. arrived_ms: on the gateway's clock; now_ms: on this instance's."""
-        if now_ms >= self._mine.until_ms:
+        if now_ms >= self._until_ms:
             return Verdict.ASK
         at_ms = self._placed(arrived_ms)
         after_ms = at_ms - WINDOW_MS + _ROUNDING_MS
-        mine = sum(1 for passed_ms in self._mine.passed_ms if passed_ms > after_ms)
+        mine = len(self._mine.passed_ms) - bisect_right(self._mine.passed_ms, after_ms)
         if mine + sum(other.used(after_ms) for other in self._others) >= self._limit:
             self._note_violation(now_ms)
             return Verdict.REFUSE
-        if self._left == 0:
+        if self._left <= 0:
             return Verdict.ASK
         self._left -= 1
-        self._mine.passed_ms.append(at_ms)
+        self._passed_since_declared += 1
+        insort(self._mine.passed_ms, at_ms)
         return Verdict.PASS
 
     def violation_ms(self, now_ms: float) -> float:

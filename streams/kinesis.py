@@ -126,10 +126,11 @@ class OrderedWriter:
     fails in passing is sent again with full jitter, for ever or `attempts` times.
     """
 
-    def __init__(self, client: Any, stream: str, attempts: int | None = None) -> None:
+    def __init__(self, client: Any, stream: str, attempts: int | None = None, in_flight: int = MAX_IN_FLIGHT) -> None:
         self._client = client
         self._stream = stream
         self._attempts = attempts
+        self._in_flight = in_flight
         self._queues: OrderedDict[str, deque[_Pending]] = OrderedDict()  # keys whose head may go
         self._busy: dict[str, deque[_Pending]] = {}  # keys with a record in flight, and what waits behind it
         self._sends: set[asyncio.Task[None]] = set()
@@ -158,7 +159,7 @@ class OrderedWriter:
         await asyncio.gather(*self._sends, return_exceptions=True)
 
     def _start(self) -> None:
-        while self._queues and len(self._sends) < MAX_IN_FLIGHT:
+        while self._queues and len(self._sends) < self._in_flight:
             batch = self._take_batch()
             task = asyncio.get_running_loop().create_task(self._send(batch))
             self._sends.add(task)

@@ -26,7 +26,9 @@ def test_fields_of_later_clients_are_ignored() -> None:
     assert parse('{"action":"heartbeat","mood":"good"}', Heartbeat).action == "heartbeat"
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[]", "{}", '{"action":1}', '{"action":"heartbeat","sessionId":4}', None])
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[]", "{}", '{"action":1}', '{"action":"heartbeat","sessionId":4}', None]
+)
 def test_what_is_no_request_is_refused_without_repeating_it(body: str | None) -> None:
     with pytest.raises(WireError) as refused:
         parse(body, Heartbeat)
@@ -48,7 +50,9 @@ def test_queries() -> None:
     assert parse_query({"sessionId": "a-b-100", "targetLanguage": "es"}, JoinSession).target_language == "es"
 
 
-@pytest.mark.parametrize("query", [None, {}, {"token": "t"}, {"token": "t", "sourceLanguage": "en", "qualityTier": "best"}])
+@pytest.mark.parametrize(
+    "query", [None, {}, {"token": "t"}, {"token": "t", "sourceLanguage": "en", "qualityTier": "best"}]
+)
 def test_wrong_queries_are_refused(query: dict[str, str] | None) -> None:
     with pytest.raises(WireError, match="INVALID_MESSAGE"):
         parse_query(query, CreateSession)

@@ -94,7 +94,9 @@ def test_refusals_need_no_round_trip_either() -> None:
     seed=st.integers(0, 2**32),
     gap_ms=st.sampled_from([0.5, 3.0, 15.0, 40.0]),
 )
-def test_together_instances_never_pass_more_than_the_limit(limit: int, instances: int, seed: int, gap_ms: float) -> None:
+def test_together_instances_never_pass_more_than_the_limit(
+    limit: int, instances: int, seed: int, gap_ms: float
+) -> None:
     rng = random.Random(seed)
     row = Row()
     all_of_them = [Instance(row, str(n), limit) for n in range(instances)]

@@ -1,8 +1,8 @@
 """The system's front as processes of a test: DynamoDB, the twins that the gateway asks, and the gateway; and clients.
 
-    with front(directory) as stack:
-        async with stack.speaker() as speaker, stack.listener(speaker.session_id, "es") as listener:
-            await speaker.say("sendAudio", audioData=...)
+with front(directory) as stack:
+    async with stack.speaker() as speaker, stack.listener(speaker.session_id, "es") as listener:
+        await speaker.say("sendAudio", audioData=...)
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ def front(directory: Path, *arguments: str, environ: dict[str, str] | None = Non
             assert process.wait(60) == 0
         url = stack.enter_context(_program("gateway", directory, *arguments, environ=variables))
         issuer = Issuer(directory / "keys", f"{url}/", AUDIENCE)
+        variables["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = url
         yield Stack(url, variables, directory / "gateway.log", issuer, kinesis_url, dynamodb_url)
 
 

@@ -1,0 +1,341 @@
+"""The whole front: real clients, the gateway with its functions, DynamoDB, Kinesis."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import wave
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+
+from local.issuer import Issuer
+from streams import records
+from streams.aws import Clients
+from streams.kinesis import get_iterator, get_page, list_shards
+from streams.records import AudioChunk, Record, SessionEvent
+from tests.support.stack import AUDIENCE, Client, Stack, front
+
+SPEECH = Path(__file__).parents[2] / "recordings" / "austen-0870.wav"
+CHUNK_BYTES = 3_200
+
+
+def _speech(chunks: int) -> list[bytes]:
+    with wave.open(str(SPEECH)) as file:
+        pcm = file.readframes(chunks * CHUNK_BYTES // 2)
+    return [pcm[start : start + CHUNK_BYTES] for start in range(0, len(pcm), CHUNK_BYTES)]
+
+
+def _base64(pcm: bytes) -> str:
+    return base64.b64encode(pcm).decode()
+
+
+@pytest.fixture
+async def clients(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clients]:
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    async with Clients() as opened:
+        yield opened
+
+
+async def _written(clients: Clients, session_id: str) -> list[Record]:
+    """Everything that the audio stream has of a session."""
+    kinesis = await clients.get("kinesis")
+    found = []
+    for shard in await list_shards(kinesis, "herald-audio"):
+        iterator: str | None = await get_iterator(
+            kinesis, "herald-audio", shard.shard_id, ShardIteratorType="TRIM_HORIZON"
+        )
+        while iterator is not None:
+            page = await get_page(kinesis, shard.shard_id, iterator)
+            found += [(row.key, records.decode(row.data)) for row in page.records]
+            iterator = page.iterator if page.records else None
+    assert all(key == record.session_id for key, record in found)
+    return [record for key, record in found if key == session_id]
+
+
+async def test_what_is_said_is_in_the_stream_before_it_is_acknowledged(stack: Stack, clients: Clients) -> None:
+    speech = _speech(20)
+    async with stack.speaker() as speaker:
+        for sequence, pcm in enumerate(speech):
+            answer = await speaker.say(
+                "sendAudio", audioData=_base64(pcm), sequence=sequence, timestamp=1000 + sequence
+            )
+            assert answer["type"] == "audioReceived"
+            assert (answer["sessionId"], answer["sequence"]) == (speaker.session_id, sequence)
+            if sequence == 9:
+                assert len(await _written(clients, speaker.session_id)) == 11
+        ended = await speaker.say("endSession")
+        assert ended["type"] == "sessionEnded"
+    created, *chunks, last = await _written(clients, speaker.session_id)
+    assert isinstance(created, SessionEvent)
+    assert isinstance(last, SessionEvent)
+    assert (created.event, created.source_language) == ("created", "en-US")
+    assert (last.event, last.reason) == ("ended", "speaker")
+    assert all(isinstance(chunk, AudioChunk) for chunk in chunks)
+    audio = [chunk for chunk in chunks if isinstance(chunk, AudioChunk)]
+    assert [chunk.pcm for chunk in audio] == speech
+    assert [(chunk.sequence, chunk.captured_at_ms) for chunk in audio] == [(n, 1000 + n) for n in range(20)]
+    assert len({chunk.connection for chunk in audio}) == 1
+    assert len(audio[0].connection) == 64
+
+
+async def test_many_at_once_share_their_way_and_lose_nothing(stack: Stack, clients: Clients) -> None:
+    speech = _speech(30)
+
+    async def speak() -> str:
+        async with stack.speaker() as speaker:
+            for sequence, pcm in enumerate(speech):
+                await speaker.send("sendAudio", audioData=_base64(pcm), sequence=sequence)
+            answers = [await speaker.next() for _ in speech]
+            assert sorted(answer["sequence"] for answer in answers) == list(range(len(speech)))
+            return speaker.session_id
+
+    for session_id in await asyncio.gather(*(speak() for _ in range(8))):
+        chunks = [chunk for chunk in await _written(clients, session_id) if isinstance(chunk, AudioChunk)]
+        assert sorted((chunk.sequence, chunk.pcm) for chunk in chunks) == list(enumerate(speech))
+
+
+async def test_answers_can_be_switched_off_but_not_errors(stack: Stack) -> None:
+    async with stack.speaker(acknowledgeAudio="false") as speaker:
+        await speaker.send("sendAudio", audioData=_base64(bytes(640)))
+        await speaker.send("sendAudio", audioData=_base64(bytes(641)))
+        assert (await speaker.next())["code"] == "INVALID_AUDIO_FORMAT"
+        assert (await speaker.say("heartbeat"))["type"] == "heartbeatAck"
+
+
+async def test_listeners_join_by_language_and_hear_what_is_posted(stack: Stack, clients: Clients) -> None:
+    dynamo, posts = await clients.get("dynamodb"), await clients.get("apigatewaymanagementapi")
+    async with stack.speaker() as speaker, stack.listener(speaker.session_id, "es") as listener:
+        rows: list[Any] = []
+        async with asyncio.timeout(5):
+            while not rows:
+                found = await dynamo.query(
+                    TableName="herald-Connections",
+                    IndexName="sessionId-targetLanguage-index",
+                    KeyConditionExpression="sessionId = :s AND targetLanguage = :l",
+                    ExpressionAttributeValues={":s": {"S": speaker.session_id}, ":l": {"S": "es"}},
+                )
+                rows = found["Items"]
+        assert len(rows) == 1
+        assert rows[0]["role"] == {"S": "listener"}
+        await posts.post_to_connection(ConnectionId=rows[0]["connectionId"]["S"], Data=b'{"type":"caption"}')
+        assert await listener.next() == {"type": "caption"}
+
+
+async def test_a_speaker_who_goes_takes_the_session_along(stack: Stack, clients: Clients) -> None:
+    async with stack.speaker() as speaker:
+        await speaker.say("sendAudio", audioData=_base64(bytes(640)))
+    async with asyncio.timeout(10):
+        while len(found := await _written(clients, speaker.session_id)) < 3:
+            await asyncio.sleep(0.02)
+    assert isinstance(found[-1], SessionEvent)
+    assert (found[-1].event, found[-1].reason) == ("ended", "speakerDisconnected")
+
+
+async def _refused_at_the_door(stack: Stack, **query: str) -> int:
+    with pytest.raises(InvalidStatus) as refused:
+        async with stack.client(**query):
+            pass
+    return refused.value.response.status_code
+
+
+async def test_who_is_not_let_in(stack: Stack, tmp_path: Path) -> None:
+    create = {"action": "createSession", "sourceLanguage": "en-US"}
+    forged = Issuer(tmp_path, f"{stack.url}/", AUDIENCE).sign("somebody", "speaker")
+    nobody = jwt.encode({"sub": "x", "role": "speaker"}, None, algorithm="none")
+    assert await _refused_at_the_door(stack, **create) == 401
+    assert await _refused_at_the_door(stack, **create, token=forged) == 401
+    assert await _refused_at_the_door(stack, **create, token=nobody) == 401
+    assert await _refused_at_the_door(stack, **create, token=stack.token(ttl_s=-60)) == 401
+    assert await _refused_at_the_door(stack, **create, token=stack.token(role="listener")) == 403
+    assert await _refused_at_the_door(stack, **create | {"sourceLanguage": "tlh"}, token=stack.token()) == 400
+    assert await _refused_at_the_door(stack, action="dance") == 400
+    join = {"action": "joinSession", "sessionId": "golden-eagle-427", "targetLanguage": "es"}
+    assert await _refused_at_the_door(stack, **join) == 404
+
+
+async def _set_door(clients: Clients, session_id: str, **door: bool) -> None:
+    dynamo = await clients.get("dynamodb")
+    session = await dynamo.get_item(TableName="herald-Sessions", Key={"sessionId": {"S": session_id}})
+    shut = {"isActive": True, "isPaused": False, "isMuted": False} | door
+    await dynamo.update_item(
+        TableName="herald-Connections",
+        Key={"connectionId": session["Item"]["speakerConnectionId"]},
+        UpdateExpression="SET door = :door",
+        ExpressionAttributeValues={":door": {"M": {name: {"BOOL": value} for name, value in shut.items()}}},
+    )
+
+
+async def _say_until(speaker: Client, code: str | None) -> int:
+    """Silence until it is answered by `code`; how many chunks passed meanwhile."""
+    passed = 0
+    async with asyncio.timeout(5):
+        while (await speaker.say("sendAudio", audioData=_base64(bytes(640)))).get("code") != code:
+            passed += 1
+            await asyncio.sleep(0.03)
+    return passed
+
+
+async def test_paused_and_muted_audio_never_reaches_the_stream(stack: Stack, clients: Clients) -> None:
+    async with stack.speaker() as speaker:
+        passed = 0
+        for door, code in (({"isPaused": True}, "BROADCAST_PAUSED"), ({"isMuted": True}, "BROADCAST_MUTED")):
+            await _set_door(clients, speaker.session_id, **door)
+            passed += await _say_until(speaker, code)
+            for _ in range(5):
+                assert (await speaker.say("sendAudio", audioData=_base64(bytes(640))))["code"] == code
+            await _set_door(clients, speaker.session_id)
+            await _say_until(speaker, None)
+            passed += 1
+        assert len(await _written(clients, speaker.session_id)) == 1 + passed
+
+
+async def test_rubbish_is_answered_and_harms_nothing(stack: Stack, clients: Clients) -> None:
+    good = {"audioData": _base64(_speech(1)[0])}
+    async with (
+        stack.speaker() as other,
+        stack.speaker() as speaker,
+        stack.listener(speaker.session_id, "es") as listener,
+    ):
+
+        async def code(client: Client, *frames: str) -> str:
+            await client.socket.send(frames if len(frames) > 1 else frames[0])
+            answer = await client.next()
+            assert answer["type"] == "error"
+            return str(answer["code"])
+
+        def audio(**fields: object) -> str:
+            return json.dumps({"action": "sendAudio", **good, **fields})
+
+        big = audio(audioData=_base64(bytes(33 * 1024)))
+        assert await code(speaker, audio(audioData=_base64(bytes(3_201)))) == "INVALID_AUDIO_FORMAT"
+        assert await code(speaker, audio(audioData="no base64!")) == "INVALID_AUDIO_FORMAT"
+        assert await code(speaker, audio(audioData="")) == "INVALID_AUDIO_FORMAT"
+        assert await code(speaker, audio(audioData=_base64(b"RIFF" + bytes(640)))) == "INVALID_AUDIO_FORMAT"
+        assert await code(speaker, audio(audioData=17)) == "INVALID_MESSAGE"
+        assert await code(speaker, '{"action":"sendAudio"}') == "INVALID_MESSAGE"
+        assert await code(speaker, audio(sequence=-1)) == "INVALID_MESSAGE"
+        assert await code(speaker, "{no json") == "INVALID_MESSAGE"
+        assert await code(speaker, "null") == "INVALID_MESSAGE"
+        assert await code(speaker, '{"action":"dance"}') == "INVALID_MESSAGE"
+        assert await code(speaker, '{"action":"$connect"}') == "INVALID_MESSAGE"
+        assert await code(speaker, big[:32_000], big[32_000:]) == "PAYLOAD_TOO_LARGE"
+        assert await code(speaker, json.dumps({"action": "endSession", "x": "x" * 4096})) == "PAYLOAD_TOO_LARGE"
+        assert await code(speaker, audio(sessionId=other.session_id)) == "UNAUTHORIZED"
+        assert (
+            await code(speaker, json.dumps({"action": "endSession", "sessionId": other.session_id})) == "UNAUTHORIZED"
+        )
+        assert await code(listener, audio()) == "UNAUTHORIZED"
+        assert await code(listener, '{"action":"endSession"}') == "UNAUTHORIZED"
+        await speaker.socket.send(b'{"action":"heartbeat"}')
+        assert (await speaker.next())["code"] == "INVALID_MESSAGE"
+
+        assert [type(record) for record in await _written(clients, speaker.session_id)] == [SessionEvent]
+        assert [type(record) for record in await _written(clients, other.session_id)] == [SessionEvent]
+        assert (await speaker.say("sendAudio", **good))["type"] == "audioReceived"
+        assert (await listener.say("heartbeat"))["type"] == "heartbeatAck"
+        assert (await speaker.say("endSession"))["type"] == "sessionEnded"
+        assert await code(speaker, audio()) == "SESSION_NOT_FOUND"
+        assert await code(speaker, '{"action":"endSession"}') == "SESSION_NOT_FOUND"
+        kinds = [type(record) for record in await _written(clients, speaker.session_id)]
+        assert kinds == [SessionEvent, AudioChunk, SessionEvent]
+
+
+async def test_excess_is_dropped_counted_and_told(stack: Stack, clients: Clients) -> None:
+    async with stack.speaker() as speaker:
+        for sequence in range(80):
+            await speaker.send("sendAudio", audioData=_base64(bytes(64)), sequence=sequence)
+        answers = [await speaker.next() for _ in range(80)]
+        refused = [answer for answer in answers if answer["type"] == "error"]
+        assert {answer["code"] for answer in refused} == {"RATE_LIMIT_EXCEEDED"}
+        assert 50 <= 80 - len(refused) < 80
+        assert len(await _written(clients, speaker.session_id)) == 1 + 80 - len(refused)
+
+
+async def test_frames_and_messages_keep_the_service_s_limits(stack: Stack) -> None:
+    async with stack.client(action="createSession", sourceLanguage="en", token=stack.token()) as client:
+        await client.next()
+        await client.socket.send("x" * (32 * 1024))
+        assert (await client.next())["code"] == "INVALID_MESSAGE"
+        await client.socket.send("x" * (32 * 1024 + 1))
+        with pytest.raises(ConnectionClosedError) as closed:
+            await client.next()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+    async with stack.client(action="createSession", sourceLanguage="en", token=stack.token()) as client:
+        await client.next()
+        await client.socket.send(["x" * 32_000] * 4)
+        assert (await client.next())["code"] == "INVALID_MESSAGE"
+        await client.socket.send(["x" * 32_000] * 5)
+        with pytest.raises(ConnectionClosedError) as closed:
+            await client.next()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
+@pytest.fixture
+def short_lived(tmp_path: Path) -> Iterator[Stack]:
+    with front(tmp_path, "--idle-s", "0.4", "--lifetime-s", "1.5") as it:
+        yield it
+
+
+async def test_silent_and_old_connections_are_ended(short_lived: Stack) -> None:
+    stack = short_lived
+    async with stack.client(action="createSession", sourceLanguage="en", token=stack.token()) as idle:
+        await idle.next()
+        with pytest.raises(Exception, match="1001"):
+            await idle.next()
+    async with stack.speaker() as speaker:
+        with pytest.raises(Exception, match="1001"):
+            while True:
+                await speaker.say("heartbeat")
+                await asyncio.sleep(0.1)
+
+
+async def test_faults_are_the_service_s_own_failures(stack: Stack) -> None:
+    async with stack.speaker() as speaker:
+        with stack.faults({"kind": "error", "operation": "heartbeat", "count": 1}):
+            assert (await speaker.say("heartbeat"))["message"] == "Internal server error"
+            assert (await speaker.say("heartbeat"))["type"] == "heartbeatAck"
+        with stack.faults({"kind": "throttle", "operation": "sendAudio"}):
+            assert (await speaker.say("sendAudio", audioData=""))["message"] == "Limit exceeded"
+        with (
+            stack.faults({"kind": "cut", "operation": "heartbeat"}),
+            pytest.raises(ConnectionClosedError),
+        ):
+            await speaker.say("heartbeat")
+    assert stack.control("GET", "calls")["heartbeat"]["errors"] >= 1
+
+
+def test_the_log_of_it_all_has_nothing_sensitive(tmp_path: Path) -> None:
+    with front(tmp_path) as stack:
+        token = stack.token("jane.doe@example.org")
+        seen = asyncio.run(_use_everything(stack, token))
+    log = stack.log.read_text()
+    assert "session created" in log
+    for secret in (*seen, token, token.split(".")[1], "jane.doe@example.org", stack.environ["AWS_SECRET_ACCESS_KEY"]):
+        assert secret not in log
+
+
+async def _use_everything(stack: Stack, token: str) -> list[str]:
+    """Everything sensitive that was said."""
+    pcm = _base64(_speech(1)[0])
+    async with stack.speaker(token=token) as speaker, stack.listener(speaker.session_id, "es") as listener:
+        await speaker.say("sendAudio", audioData=pcm)
+        await speaker.say("sendAudio", audioData=pcm[:-2])
+        await speaker.say("sendAudio", audioData=["secret words"])
+        await speaker.say("secret words")
+        with stack.faults({"kind": "error", "operation": "heartbeat"}):
+            failure = await speaker.say("heartbeat")
+        await listener.say("sendAudio", audioData=pcm)
+        await speaker.say("endSession")
+    with pytest.raises(InvalidStatus):
+        async with stack.client(action="createSession", sourceLanguage="en", token=token[:-9] + "AAAAAAAAA"):
+            pass
+    return [pcm[:40], "secret words", failure["connectionId"]]
