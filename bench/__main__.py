@@ -1,4 +1,4 @@
-"""`python -m bench [NAME...]`: every measurement, as a table and as .herald/bench.json. Exit code 1 if a bar does not hold.
+"""`python -m bench [NAME...]`: every measurement, as a table and as .herald/bench.json; 1 if a bar does not hold.
 
 A measurement is a module of this folder with `run() -> {name: row}`; a row has ours, peer, unit, ratio, bar, holds.
 """
