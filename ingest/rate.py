@@ -5,8 +5,8 @@ may let pass until its lease is over. It writes its own, and gets all others' in
 writes of a row in order; of two instances the later sees the earlier's lease and leaves room for it, so together they
 never let more pass than the limit, whatever each does between its writes.
 
-An instance that is alone takes a lease of what it will need for LEASE_MS; so most chunks need no round trip. One that
-is not alone takes what it has at hand, nothing ahead.
+An instance that is alone takes a lease of what the limit allows in LEASE_MS; so most chunks need no round trip. One
+that is not alone takes what it has at hand, nothing ahead.
 
 Chunks that a network held up come in a bunch. A chunk is therefore counted at the time at which it may have been sent:
 after the one before it at the pace of the limit, at most LATE_MS before it came. A speaker that sends at exactly the
@@ -31,7 +31,7 @@ Linux' is 200 ms)."""
 WARN_AFTER_MS: Final = 5_000
 CLOSE_AFTER_MS: Final = 30_000
 _SPARE: Final = 3
-"""Leased above what the pace so far needs: chunks come unevenly."""
+"""Leased above what the limit's own pace needs: chunks come unevenly."""
 _ROUNDING_MS: Final = 0.01
 """Times are floats near 10**12; their sums may be off by a thousandth."""
 CALM_MS: Final = 1_000
@@ -87,7 +87,7 @@ class Window:
         passed_ms = [at_ms for at_ms in self._mine.passed_ms if at_ms > since_ms]
         leased = wanted
         if not any(other.used(since_ms) for other in self._others):
-            leased = max(wanted, _SPARE + len(passed_ms) * LEASE_MS // WINDOW_MS)
+            leased = max(wanted, _SPARE + self._limit * LEASE_MS // WINDOW_MS)
         self._mine = msgspec.structs.replace(
             self._mine, until_ms=now_ms + LEASE_MS, leased=min(leased, self._limit), passed_ms=passed_ms
         )

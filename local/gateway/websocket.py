@@ -92,11 +92,16 @@ class WebSocket(asyncio.Protocol):
         self._protocol.send_response(response)
         self._flush()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What the client has not taken yet, beyond what the kernel keeps for it."""
+        return self._transport.get_write_buffer_size()
+
     def send(self, text: str) -> None:
         """Send a message, in frames that the service would send. Raises Slow, or ConnectionError when it is over."""
         if self._protocol.state is not State.OPEN:
             raise ConnectionResetError("the connection is closed")
-        if self._transport.get_write_buffer_size() > self._max_waiting_bytes:
+        if self.waiting_bytes > self._max_waiting_bytes:
             raise Slow
         data = text.encode()
         if len(data) <= MAX_FRAME_BYTES:

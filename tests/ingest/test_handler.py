@@ -43,14 +43,15 @@ class Stream:
         self.fails = 0
         self.gate: asyncio.Event | None = None
 
-    async def put_records(self, StreamName: str, Records: list[Any]) -> Any:
+    async def put_records(self, **arguments: Any) -> Any:
+        rows = arguments["Records"]
         if self.gate is not None:
             await self.gate.wait()
         if self.fails:
             self.fails -= 1
             raise Unavailable("writing")
-        self.batches.append([(row["PartitionKey"], records.decode(row["Data"])) for row in Records])
-        return {"Records": [{"ShardId": "s", "SequenceNumber": "1"} for _ in Records]}
+        self.batches.append([(row["PartitionKey"], records.decode(row["Data"])) for row in rows])
+        return {"Records": [{"ShardId": "s", "SequenceNumber": "1"} for _ in rows]}
 
     @property
     def written(self) -> list[Any]:

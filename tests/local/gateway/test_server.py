@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 import pytest
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from local.issuer import Issuer
 from streams import records
@@ -285,17 +285,21 @@ def short_lived(tmp_path: Path) -> Iterator[Stack]:
         yield it
 
 
+async def _beat_for_ever(client: Client) -> None:
+    while True:
+        await client.say("heartbeat")
+        await asyncio.sleep(0.1)
+
+
 async def test_silent_and_old_connections_are_ended(short_lived: Stack) -> None:
     stack = short_lived
     async with stack.client(action="createSession", sourceLanguage="en", token=stack.token()) as idle:
         await idle.next()
-        with pytest.raises(Exception, match="1001"):
+        with pytest.raises(ConnectionClosed, match="1001"):
             await idle.next()
     async with stack.speaker() as speaker:
-        with pytest.raises(Exception, match="1001"):
-            while True:
-                await speaker.say("heartbeat")
-                await asyncio.sleep(0.1)
+        with pytest.raises(ConnectionClosed, match="1001"):
+            await _beat_for_ever(speaker)
 
 
 async def test_faults_are_the_service_s_own_failures(stack: Stack) -> None:
