@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+import uvloop
+
 from gateway import errors
 from gateway.errors import ErrorCode, WireError
 from streams.errors import HeraldError
@@ -64,7 +66,7 @@ class Function:
     def run(self, event: Event, context: Any) -> Any:
         """The entry for Lambda."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._loop = uvloop.new_event_loop()
         return self._loop.run_until_complete(self.handle(event, context))
 
     async def open(self) -> None:

@@ -34,7 +34,7 @@ from streams.telemetry import Log, Metrics
 WRITE_ATTEMPTS: Final = 3
 """Row S5."""
 IN_FLIGHT: Final = 1
-"""PutRecords at once: one is filled while the other is on its way. A call costs the client as much as 30 records."""
+"""PutRecords at once: the next is filled while one is on its way. A call costs the client as much as 30 records."""
 _NO_ANSWER: Final[dict[str, Any]] = {"statusCode": 200}
 
 
