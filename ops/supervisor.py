@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Final
 
 import aiohttp
@@ -29,6 +29,7 @@ from ops.parts import PARTS, PREFIX, READY_WITHIN_S, Context, Options, Part, bas
 from ops.parts import part as part_named
 from ops.paths import PROJECT, Paths, shown
 from ops.stack_file import PartStatus, Stack
+from streams.resources import STAGES
 
 LOCALHOST: Final = "127.0.0.1"
 
@@ -215,7 +216,7 @@ class Supervisor:
         try:
             await child.stop()
             while self._stack.parts[name].state not in ("stopped", "done"):
-                await asyncio.sleep(0)
+                await asyncio.sleep(LOOK_EVERY_S)
         finally:
             self._expected_to_end.discard(name)
 
@@ -224,7 +225,9 @@ class Supervisor:
         self._write()
         self._expected_to_end.update(self._children)
         self._say("stopping")
-        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        # Stages first: they drain, and write where they are to what stops after them.
+        for wave in (stages(self._children), self._children.values()):
+            await asyncio.gather(*(child.stop() for child in wave))
         await asyncio.gather(*self._watchers, return_exceptions=True)
         if not self._options.keep:
             for folder in (self._paths.kinesis, self._paths.dynamodb):
@@ -235,6 +238,11 @@ class Supervisor:
     def _note(self, line: str) -> None:
         self._guard.write(f"{line}\n")
         self._guard.flush()
+
+
+def stages(children: Mapping[str, Child]) -> list[Child]:
+    """The children that are stages."""
+    return [children[spec.name] for spec in STAGES if spec.name in children]
 
 
 @contextlib.contextmanager

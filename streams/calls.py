@@ -92,7 +92,7 @@ class Calls:
             try:
                 value = await attempt.run()
             except HeraldError as error:
-                self._note(breaker, request, error, attempt.replied)
+                self._note(breaker, request, error, attempt)
                 failures += 1
                 if not error.retryable or attempt.replied or request.attempts == 1:
                     return attempt.failure(error)
@@ -114,13 +114,13 @@ class Calls:
         while not breaker.may_call(_now_ms()):
             await asyncio.sleep(BREAKER_POLL_S)
 
-    def _note(self, breaker: Breaker, request: Request, error: HeraldError, replied: bool) -> None:
+    def _note(self, breaker: Breaker, request: Request, error: HeraldError, attempt: "_Attempt") -> None:
         self._metrics.add(f"{request.dependency.capitalize()}CallErrors")
         if not request.guarded:
             return
-        if error.retryable and not replied:
+        if error.retryable and not attempt.replied:
             was_open = breaker.is_open()
-            breaker.failed(_now_ms())
+            breaker.failed(_now_ms(), attempt.called_ms)
             if breaker.is_open() and not was_open:
                 self._metrics.add("CircuitBreakerOpened")
                 self._log.error("breaker", "open: reading pauses until the service answers", code=error.code)
@@ -136,7 +136,7 @@ class _Attempt:
         self._session_id = session_id
         self._call = call
         self._deliver = deliver
-        self._called_ms = _now_ms()
+        self.called_ms = _now_ms()
         self._limit: asyncio.Timeout | None = None
         self.replied = False
 
@@ -166,10 +166,10 @@ class _Attempt:
     def failure(self, error: HeraldError) -> Reply:
         """The last reply, when all patience is over."""
         now = _now_ms()
-        return Reply(self._call.call_id, None, error.as_failure(), self._called_ms, now, last=True)
+        return Reply(self._call.call_id, None, error.as_failure(), self.called_ms, now, last=True)
 
     def _as_reply(self, value: Any, *, last: bool) -> Reply:
-        return Reply(self._call.call_id, value, None, self._called_ms, _now_ms(), last)
+        return Reply(self._call.call_id, value, None, self.called_ms, _now_ms(), last)
 
 
 def _now_ms() -> int:

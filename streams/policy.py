@@ -32,6 +32,7 @@ class Breaker:
         self._failures_to_open = failures_to_open
         self._open_ms = open_ms
         self._failures = 0
+        self._failed_at_ms: int | None = None
         self._opened_at_ms: int | None = None
         self._probing = False
 
@@ -55,12 +56,20 @@ class Breaker:
     def succeeded(self) -> None:
         """A call got an answer, were it a refusal: the service is there."""
         self._failures = 0
+        self._failed_at_ms = None
         self._opened_at_ms = None
         self._probing = False
 
-    def failed(self, now_ms: int) -> None:
-        """A call failed in passing."""
+    def failed(self, now_ms: int, called_ms: int | None = None) -> None:
+        """A call failed in passing.
+
+        called_ms: when it was begun. Calls that were under way together and fail together are one sign, not many: only
+        what was begun after the last failure counts.
+        """
+        if self._failed_at_ms is not None and called_ms is not None and called_ms < self._failed_at_ms:
+            return
         self._failures += 1
+        self._failed_at_ms = now_ms
         if self._probing or self._failures >= self._failures_to_open:
             self._opened_at_ms = now_ms
         self._probing = False

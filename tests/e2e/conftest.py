@@ -1,4 +1,4 @@
-"""One stack for all tests that leave it as it was."""
+"""One stack per recogniser, for all tests that leave it as it was."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ def tone_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]
     yield from _stack(tmp_path_factory.mktemp("tones"), "tones")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def speech_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
     yield from _stack(tmp_path_factory.mktemp("speech"), "pocketsphinx")
 

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from tests.e2e.whole_stack import WholeStack, finished, tone_talk, words_heard
+from tests.e2e.whole_stack import WholeStack, finished, tone_talk, wait_for_first_sound, words_heard
 
 
 def test_every_stage_is_killed_during_a_talk(tone_stack: WholeStack, tmp_path: Path) -> None:
-    said = tone_talk(tmp_path / "talk.wav", 6000, 14, words=2)
+    said = tone_talk(tmp_path / "talk.wav", 6000, 10, words=5)
     talk = tone_stack.start_demo("--audio", str(tmp_path / "talk.wav"), "--to", "es,en")
-    assert talk.stderr is not None
-    for line in talk.stderr:  # until the talk is under way
-        if line.startswith("first sound"):
-            break
+    wait_for_first_sound(talk)
 
     for part in ("transcribe", "emotion", "translate", "broadcast"):
         tone_stack.kill(part)

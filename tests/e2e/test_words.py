@@ -17,6 +17,7 @@ def test_each_language_is_translated_once_and_spoken_once(tone_stack: WholeStack
     clauses = len(report["languages"]["es"]["heard"])
     assert tone_stack.calls("translate-twin", "TranslateText") - translated == 3 * clauses
     assert tone_stack.calls("polly-twin", "SynthesizeSpeech") - spoken == 4 * clauses
+    assert tone_stack.pairs() == {"en-es", "en-ca", "en-fr"}  # a language without a listener costs nothing
     assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
     assert report["chunks"]["sent"] == report["chunks"]["acknowledged"]
 

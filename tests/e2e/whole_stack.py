@@ -18,6 +18,7 @@ from ops.paths import PROJECT
 
 READY_WITHIN_S = 90.0
 DEMO_WITHIN_S = 240.0
+LOOK_EVERY_S = 0.1
 
 
 class WholeStack:
@@ -43,7 +44,7 @@ class WholeStack:
                     return
             except FileNotFoundError:
                 pass
-            time.sleep(0)
+            time.sleep(LOOK_EVERY_S)
         raise AssertionError((self.folder / "up.log").read_text())
 
     def described(self) -> dict[str, Any]:
@@ -83,6 +84,12 @@ class WholeStack:
             counts = json.load(answer)
         return int(counts.get(operation, {}).get("calls", 0))
 
+    def pairs(self) -> set[str]:
+        """The pairs of languages that the translator was asked for, as in `en-es`."""
+        with urllib.request.urlopen(f"{self.described()['parts']['translate-twin']['url']}/_herald/calls") as answer:
+            counts = json.load(answer)["TranslateText"]
+        return {name.removeprefix("calls.") for name in counts if name.startswith("calls.")}
+
     def kill(self, part: str) -> None:
         os.kill(self.described()["parts"][part]["pid"], signal.SIGKILL)
 
@@ -97,6 +104,15 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.returncode == 0, err + out[-2000:]
     found: dict[str, Any] = json.loads(out)
     return found
+
+
+def wait_for_first_sound(demo: subprocess.Popen[str]) -> None:
+    """Return when the talk is under way and its first translation was heard."""
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if line.startswith("first sound"):
+            return
+    raise AssertionError("the demo ended before anything was heard")
 
 
 def words_heard(report: dict[str, Any], language: str) -> list[int]:

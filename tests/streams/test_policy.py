@@ -55,3 +55,13 @@ def test_an_abandoned_probe_frees_its_place() -> None:
     assert breaker.may_call(OPEN_MS)
     breaker.abandoned()
     assert breaker.may_call(OPEN_MS)
+
+
+def test_calls_that_fail_together_are_one_sign() -> None:
+    breaker = Breaker()
+    for _ in range(20):
+        breaker.failed(now_ms=100, called_ms=90)
+    assert not breaker.is_open()
+    for n in range(1, FAILURES_TO_OPEN):
+        breaker.failed(now_ms=100 + n, called_ms=100 + n)
+    assert breaker.is_open()
