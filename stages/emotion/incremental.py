@@ -1,21 +1,17 @@
 """The default engine: NumPy only, a small state carried along, each hop transformed once. Pure."""
 
-from collections import deque
 from typing import Final
 
 import numpy as np
 
 from stages.emotion import mel
 from stages.emotion.engine import (
-    CONTEXT_HOPS,
     HOP_SAMPLES,
     LAG_HOPS,
     MEAN_HOPS,
     MELS,
-    MIN_POWER,
     PEAK_DELTA_DB,
     PEAK_HOPS,
-    TOP_DB,
     WINDOW_SAMPLES,
     Floats,
     Hops,
@@ -34,13 +30,12 @@ class IncrementalEngine:
 
     def __init__(self) -> None:
         self._tail: Floats = _NOTHING  # samples of hops that are not complete
-        self._last_db: Floats = np.empty((0, MELS))  # the last hops' bands, LAG_HOPS of them once there are so many
-        self._loudest_db: deque[float] = deque(maxlen=CONTEXT_HOPS)  # each hop's loudest band
+        self._last: Floats = np.empty((0, MELS))  # the last hops' bands, LAG_HOPS of them once there are so many
         self._strength: list[float] = []  # from hop `_first` on
         self._first = 0
         self._decided = 0
 
-    def push(self, samples: Floats) -> Hops:
+    def push(self, samples: Floats, floor: float) -> Hops:
         """Take the next samples."""
         joined = np.concatenate([self._tail, samples])
         count = hop_count(len(joined))
@@ -51,7 +46,7 @@ class IncrementalEngine:
         power = np.einsum("ij,ij->i", windows, windows) / WINDOW_SAMPLES
         spectrum = np.fft.rfft(windows * _HANN, axis=1)
         power_spectrum = spectrum.real**2 + spectrum.imag**2
-        self._rise(10.0 * np.log10(np.maximum(power_spectrum @ _MEL, MIN_POWER)))
+        self._rise(power_spectrum @ _MEL, floor)
         magnitudes = np.sqrt(power_spectrum)
         total = magnitudes.sum(axis=1)
         centroid_hz = magnitudes @ _BINS_HZ / np.where(total > 0.0, total, 1.0)
@@ -61,13 +56,12 @@ class IncrementalEngine:
         """Nothing follows: decide on the last hops."""
         return Hops(_NOTHING, _NOTHING, self._decide(self._first + len(self._strength)), self._decided)
 
-    def _rise(self, bands_db: Floats) -> None:
-        self._loudest_db.extend(bands_db.max(axis=1).tolist())
-        rows = np.concatenate([self._last_db, bands_db])
-        self._last_db = rows[-LAG_HOPS:]
-        floored = np.maximum(rows, max(self._loudest_db) - TOP_DB)
-        rises = np.maximum(floored[LAG_HOPS:] - floored[:-LAG_HOPS], 0.0).mean(axis=1)
-        self._strength += [0.0] * (len(bands_db) - len(rises))  # the first hops rise out of nothing
+    def _rise(self, bands: Floats, floor: float) -> None:
+        rows = np.concatenate([self._last, bands])
+        self._last = rows[-LAG_HOPS:]
+        rows_db = 10.0 * np.log10(np.maximum(rows, floor))
+        rises = np.maximum(rows_db[LAG_HOPS:] - rows_db[:-LAG_HOPS], 0.0).mean(axis=1)
+        self._strength += [0.0] * (len(bands) - len(rises))  # the first hops rise out of nothing
         self._strength += rises.tolist()
 
     def _decide(self, upto: int) -> list[int]:

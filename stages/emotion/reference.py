@@ -9,15 +9,13 @@ import librosa
 import numpy as np
 
 from stages.emotion.engine import (
-    CONTEXT_HOPS,
     HOP_SAMPLES,
     LAG_HOPS,
     MEAN_HOPS,
     MELS,
-    MIN_POWER,
+    MIN_FLOOR,
     PEAK_DELTA_DB,
     PEAK_HOPS,
-    TOP_DB,
     WINDOW_SAMPLES,
     Floats,
     Hops,
@@ -36,6 +34,9 @@ _PICKING: Final[dict[str, Any]] = {
 }
 _NOTHING: Final = np.empty(0)
 
+CONTEXT_HOPS: Final = 300
+"""3 s: the sliding window."""
+
 
 class LibrosaEngine:
     """An `Engine`."""
@@ -46,7 +47,7 @@ class LibrosaEngine:
         self._strength: Floats = _NOTHING  # of the window's hops, as they were when they came
         self._decided = 0
 
-    def push(self, samples: Floats) -> Hops:
+    def push(self, samples: Floats, floor: float) -> Hops:
         """Take the next samples, and measure the window that they end."""
         self._samples = np.concatenate([self._samples, samples])
         known = self._first + len(self._strength)
@@ -66,7 +67,7 @@ class LibrosaEngine:
         bands = librosa.feature.melspectrogram(
             y=window, sr=SAMPLE_RATE_HZ, n_fft=WINDOW_SAMPLES, n_mels=MELS, **_HOPPING
         )
-        bands_db = librosa.power_to_db(bands, amin=MIN_POWER, top_db=TOP_DB)
+        bands_db = librosa.power_to_db(bands, amin=floor, top_db=None)
         strength = librosa.onset.onset_strength(S=bands_db, sr=SAMPLE_RATE_HZ, lag=LAG_HOPS, **_HOPPING)
         self._strength = np.concatenate([self._strength, strength[-new:]])
         onsets = self._decide(self._first + count - PEAK_HOPS)
@@ -88,5 +89,5 @@ class LibrosaEngine:
 def warm_up() -> None:
     """Have librosa compile what it compiles on first use, some seconds, before audio waits for it."""
     engine = LibrosaEngine()
-    engine.push(np.random.default_rng(0).normal(0.0, 0.1, SAMPLE_RATE_HZ))
+    engine.push(np.random.default_rng(0).normal(0.0, 0.1, SAMPLE_RATE_HZ), MIN_FLOOR)
     engine.finish()

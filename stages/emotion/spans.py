@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.emotion.engine import HOP_SAMPLES, WINDOW_SAMPLES, Engine, EngineFactory, Floats, Hops
+from stages.emotion.engine import HOP_SAMPLES, MIN_FLOOR, WINDOW_SAMPLES, Engine, EngineFactory, Floats, Hops
 from streams.media_clock import SAMPLES_PER_MS
 from streams.records import NEUTRAL
 
@@ -28,8 +28,10 @@ BELOW_PEAK: Final = 10.0 ** (-25.0 / 10.0)
 """Speech is what is less than 25 dB below the loudest hop of the past: vowels, and most consonants."""
 ABOVE_FLOOR: Final = 10.0 ** (8.0 / 10.0)
 """... and more than 8 dB above the quietest: hops of steady noise stay within 2 dB of each other."""
-MIN_SPEECH: Final = 10.0 ** (-60.0 / 10.0)
-"""... and above -60 dBFS, where converters and rooms murmur."""
+MIN_SPEECH: Final = 10.0 ** (-70.0 / 10.0)
+"""... and above -70 dBFS, where converters murmur."""
+FLOOR_BELOW: Final = 10.0 ** (-21.0 / 10.0)
+"""The engine's floor lies 21 dB below the loudest block of the past; chosen together with its PEAK_DELTA_DB."""
 SYLLABLE_HOPS: Final = 5
 """An onset is a syllable's if speech is among so many hops from it on."""
 
@@ -38,8 +40,8 @@ FLOOR_DB: Final = -100.0
 QUIETEST_DB: Final = -50.0
 LOUDEST_DB: Final = 0.0
 """Volume 0 and 1. Read speech at a close microphone lies near -25 dBFS, the neutral 0.5."""
-NORMAL_ONSETS_PER_MINUTE: Final = 250.0
-"""Rate 1.0: the mean of eight recordings of read English (140 to 240 words per minute of speech), deviation 27."""
+NORMAL_ONSETS_PER_MINUTE: Final = 280.0
+"""Rate 1.0: the mean of eight recordings of read English (140 to 240 words per minute of speech), deviation 36."""
 DULLEST_HZ: Final = 500.0
 ENERGY_OCTAVES: Final = 3.0
 """Energy 0 is a centroid of 500 Hz, 1 is 4,000: a raised voice has more in its upper bands. Read speech: 1,500."""
@@ -67,9 +69,10 @@ class Span(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What a block of audio, ending at this sample, says about loudness: its quietest and loudest hop's power."""
+    """How loud a block of audio was that ends at this sample: its own power, and its quietest and loudest hop's."""
 
     end: int
+    power: float
     quietest: float
     loudest: float
 
@@ -105,20 +108,24 @@ class Spans:
         stretch = self._stretch
         if stretch is None:
             return
-        yield from self._measure(stretch, stretch.take_rest(), is_last=True)
+        if self.measured_to < stretch.end:
+            yield from self._measure(stretch, stretch.take_rest(), is_last=True)
         self._stretch = None
         while self.measured_to < stretch.end:
             yield self._close(stretch, min(_span_end(self.measured_to), stretch.end))
 
     def _measure(self, stretch: "_Stretch", block: NDArray[np.int16], *, is_last: bool = False) -> Iterator[Span]:
+        samples = block / FULL_SCALE
+        power = float(np.square(samples).mean()) if len(block) else 0.0
+        floor = max(FLOOR_BELOW * max([power, *(heard.power for heard in self._recent(stretch.taken))]), MIN_FLOOR)
         try:
-            hops = stretch.measure(block, is_last=is_last)
+            hops = stretch.measure(samples, floor, is_last=is_last)
         except Exception:  # noqa: BLE001 - whatever it is: neutral values, counted, and nothing stops (row E3)
             self.errors += 1
             yield from self._give_up(stretch, stretch.end if is_last else _ceil(stretch.taken, SPAN_SAMPLES))
             return
         if len(hops.power):
-            self.heard.append(Heard(stretch.taken, float(hops.power.min()), float(hops.power.max())))
+            self.heard.append(Heard(stretch.taken, power, float(hops.power.min()), float(hops.power.max())))
         while (end := _span_end(self.measured_to)) <= stretch.decided_to:
             yield self._close(stretch, end)
 
@@ -131,12 +138,10 @@ class Spans:
 
     def _close(self, stretch: "_Stretch", end: int) -> Span:
         start, self.measured_to = self.measured_to, end
-        while self.heard and self.heard[0].end <= end - LISTENING_SAMPLES:
-            self.heard.popleft()
         hops = stretch.hops_between(start, end)
         if not len(hops.power):
             return _neutral(start, end)
-        threshold = self._speech_threshold()
+        threshold = self._speech_threshold(end)
         is_speech = hops.power >= threshold
         voiced_ms = int(is_speech.sum()) * HOP_MS
         if voiced_ms == 0:
@@ -156,9 +161,16 @@ class Spans:
             onsets_ms=onsets_ms,
         )
 
-    def _speech_threshold(self) -> float:
-        loudest = max(heard.loudest for heard in self.heard)
-        quietest = min(heard.quietest for heard in self.heard)
+    def _recent(self, end: int) -> deque[Heard]:
+        """What was heard in the LISTENING_SAMPLES before; forgets the rest."""
+        while self.heard and self.heard[0].end <= end - LISTENING_SAMPLES:
+            self.heard.popleft()
+        return self.heard
+
+    def _speech_threshold(self, end: int) -> float:
+        recent = self._recent(end)
+        loudest = max(heard.loudest for heard in recent)
+        quietest = min(heard.quietest for heard in recent)
         return max(loudest * BELOW_PEAK, quietest * ABOVE_FLOOR, MIN_SPEECH)
 
 
@@ -200,9 +212,9 @@ class _Stretch:
         """All that is left."""
         return self._take(len(self._rest))
 
-    def measure(self, block: NDArray[np.int16], *, is_last: bool) -> _Measured:
+    def measure(self, samples: Floats, floor: float, *, is_last: bool) -> _Measured:
         """What the block completes. Raises whatever the engine raises."""
-        hops = self._engine.push(block / FULL_SCALE)
+        hops = self._engine.push(samples, floor)
         self._add(hops)
         if is_last:
             self._add(self._engine.finish())
