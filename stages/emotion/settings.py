@@ -12,7 +12,7 @@ class EmotionSettings(msgspec.Struct, frozen=True):
     """Read from the environment by `streams.settings.load`, each field under its name in capitals.
 
     enable_emotion_detection: "false" turns the stage off; listeners then get neutral speech (row E4). emotion_engine:
-    `librosa` is the reference, some hundred times dearer. audio_min_snr_db: below it the speaker is told (row A5).
+    `librosa` is the reference, some forty times dearer. audio_min_snr_db: below it the speaker is told (row A5).
     """
 
     enable_emotion_detection: Literal["true", "false"] = "true"
