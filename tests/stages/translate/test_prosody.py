@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.translate.prosody import Prosody, prosody, ssml
+from stages.translate.prosody import ONSETS_PER_BEAT, Prosody, prosody, ssml
 from streams.records import NEUTRAL, Dynamics
 
 
@@ -16,10 +16,15 @@ def test_levels_keep_the_named_points(level_db: float, gain_db: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("onsets", "rate"), [(20, 70), (115, 85), (145, 100), (175, 112), (205, 122), (400, 160), (900, 160)]
+    ("beats", "rate"), [(20, 70), (115, 85), (145, 100), (175, 112), (205, 122), (400, 160), (900, 160)]
 )
-def test_rates_keep_the_named_points(onsets: float, rate: int) -> None:
-    assert prosody(Dynamics(onsets_per_minute=onsets)).rate_percent == rate
+def test_rates_keep_the_named_points(beats: float, rate: int) -> None:
+    assert prosody(Dynamics(onsets_per_minute=beats * ONSETS_PER_BEAT)).rate_percent == rate
+
+
+@pytest.mark.parametrize("onsets", [235.0, 280.0, 332.0])
+def test_read_speech_is_spoken_at_about_the_voice_s_own_pace(onsets: float) -> None:
+    assert 85 <= prosody(Dynamics(onsets_per_minute=onsets)).rate_percent <= 115
 
 
 @given(st.floats(-48, -8), st.floats(1, 30))
@@ -31,7 +36,7 @@ def test_quieter_is_softer(level_db: float, quieter_db: float) -> None:
         assert softer.gain_db < louder.gain_db
 
 
-@given(st.floats(91, 400))
+@given(st.floats(175, 750))
 def test_stretched_by_1_3_is_slower(onsets: float) -> None:
     assert (
         prosody(Dynamics(onsets_per_minute=onsets / 1.3)).rate_percent
