@@ -100,7 +100,7 @@ async def from_memory() -> tuple[float, float]:
     """Records per second, and per second of this process' CPU."""
     records = [StoredRecord(Position("in", n + 1), k, d, 0) for n, (k, d) in enumerate(chunks(MEMORY_RECORDS))]
     kinesis = MemoryKinesis()
-    runtime = ShardRuntime(equipment(kinesis, MemoryDynamoDB(), "out", "x"), ["in"], 1, {}, lambda: 0.5)
+    runtime = ShardRuntime(equipment(kinesis, MemoryDynamoDB(), "out", "x"), "in", 1, {}, lambda: 0.5)
     begun, cpu = time.perf_counter(), time.process_time()
     for at in range(0, len(records), PAGE):
         await runtime.give(records[at : at + PAGE])

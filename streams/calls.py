@@ -88,7 +88,8 @@ class Calls:
         while True:
             if request.guarded:
                 await self._permission(breaker)
-            attempt = _Attempt(self._services[request.dependency], session_id, call, self._deliver)
+            on_alive = breaker.succeeded if request.guarded else None
+            attempt = _Attempt(self._services[request.dependency], session_id, call, self._deliver, on_alive)
             try:
                 value = await attempt.run()
             except HeraldError as error:
@@ -129,13 +130,16 @@ class Calls:
 
 
 class _Attempt:
-    """One try of one call."""
+    """One try of one call. on_alive: told when a long-lived call has its first reply; its end may be hours away."""
 
-    def __init__(self, service: Service, session_id: str, call: Call, deliver: Deliver) -> None:
+    def __init__(
+        self, service: Service, session_id: str, call: Call, deliver: Deliver, on_alive: Callable[[], None] | None
+    ) -> None:
         self._service = service
         self._session_id = session_id
         self._call = call
         self._deliver = deliver
+        self._on_alive = on_alive
         self.called_ms = _now_ms()
         self._limit: asyncio.Timeout | None = None
         self.replied = False
@@ -157,6 +161,8 @@ class _Attempt:
         if not self.replied and self._limit is not None:
             self.replied = True
             self._limit.reschedule(None)  # a long-lived call has come to life
+            if self._on_alive is not None:
+                self._on_alive()
         self._deliver(self._session_id, self._as_reply(value, last=False))
 
     def success(self, value: Any) -> Reply:

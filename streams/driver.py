@@ -151,10 +151,22 @@ class Driver:
     # --- steps ---------------------------------------------------------------------------------------------------
 
     def admit(
-        self, session_id: str, stage: Stage, covered: Position | None, place: Position | None, now_ms: int
+        self,
+        session_id: str,
+        stage: Stage,
+        covered: Position | None,
+        place: Position | None,
+        now_ms: int,
+        *,
+        told: bool = False,
     ) -> None:
-        """Take a session in, new or restored. covered: the last input that its snapshot holds."""
-        self._sessions[session_id] = _Session(stage, place, covered, now_ms)
+        """Take a session in, new or restored.
+
+        covered: the last input that its snapshot holds. told: the stage was told of emits that its snapshot does not
+        hold; it must not leave memory before a snapshot does, for nobody will tell it again.
+        """
+        session = self._sessions[session_id] = _Session(stage, place, covered, now_ms)
+        session.dirty = told
 
     def hold(self, position: Position) -> None:
         """An input without a session (it cannot be read): no checkpoint passes it before `release`."""
@@ -215,8 +227,9 @@ class Driver:
     def on_buried(self, session_id: str, position: Position) -> list[Deed]:
         """The rejected input is in the dead-letter store."""
         session = self._sessions[session_id]
+        session.outbox.buried()
         self._settle(session_id, session, position)
-        return []
+        return self._pump(session_id, session)
 
     def on_saved(self, session_id: str, ordinal: int) -> list[Deed]:
         """The session's snapshot is durable: what it covers need not be read again."""

@@ -7,13 +7,13 @@ once), or that have not been renewed for `failover_s`. Each lease is a task of i
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
 from streams.errors import HeraldError, LeaseLost
 from streams.kinesis import Shard, StoredRecord, get_iterator, get_page, is_expired_iterator, list_shards
 from streams.leases import SHARD_END, TRIM_HORIZON, Lease, Leases
-from streams.recovery import first_arrival_ms, read_emitted, rest_of
+from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_of
 from streams.runtime import Equipment, ShardRuntime
 from streams.telemetry import place_of
 
@@ -114,7 +114,9 @@ class Worker:
         for lease in leases.values():
             if lease.shard_id in self._tasks or lease.ended or lease.shard_id not in shards:
                 continue
-            parents_done = all(parent not in leases or leases[parent].ended for parent in lease.parents)
+            parents_done = all(  # a parent that is gone with its last records will never be ended by anybody
+                parent not in leases or parent not in shards or leases[parent].ended for parent in lease.parents
+            )
             if parents_done and self._is_free(lease):
                 await self._take(lease, shards)
 
@@ -204,11 +206,12 @@ class _ShardWork:
     async def _try_open(self) -> ShardRuntime:
         if self._start == TRIM_HORIZON:
             for parent in self._lease.parents:
-                self._rest |= await self._equipment.snapshots.load_rest(parent)
-        lineage = [*self._rest, self._shard.shard_id]
+                self._rest = merge_rests(self._rest, await self._equipment.snapshots.load_rest(parent))
+        now_ms = time.time_ns() // 1_000_000
         first = await first_arrival_ms(self._kinesis, self._options.input_stream, self._starts())
-        emitted = await read_emitted(self._kinesis, self._options.output_stream, self._shard, first)
-        return ShardRuntime(self._equipment, lineage, self._lease.counter, emitted, random.random)
+        since_ms = now_ms if first is None else min(first, now_ms)
+        emitted = await read_emitted(self._kinesis, self._options.output_stream, self._shard, since_ms)
+        return ShardRuntime(self._equipment, self._shard.shard_id, self._lease.counter, emitted, random.random)
 
     def _starts(self) -> dict[str, int]:
         own = 0 if self._start == TRIM_HORIZON else int(self._start)
@@ -241,7 +244,7 @@ class _ShardWork:
                 await self._pause(self._options.poll_s * (1 + random.random()))
                 continue
             mine = [stored for stored in page.records if self._shard.holds(stored.key)]
-            await runtime.prepare({stored.key for stored in mine})
+            await runtime.prepare(dict.fromkeys(stored.key for stored in mine))
             for stored in mine:
                 if not await self._give(runtime, stored):
                     return False
@@ -303,19 +306,32 @@ class _ShardWork:
 
     async def _checkpoint(self) -> None:
         position = self._runtime.checkpoint() if self._runtime is not None else None
-        if position is None or position.shard_id != self._shard.shard_id:
+        if position is None or position.shard_id != self._shard.shard_id or self._lease.ended:
             return  # an ancestor's rest is still being read: it stays what it is
         if str(position.sequence) != self._lease.checkpoint:
             self._lease = await self._leases.checkpoint(self._lease, str(position.sequence))
 
     async def _close(self, runtime: ShardRuntime, ended: bool) -> None:
-        position = runtime.checkpoint()
-        async with self._lock:
-            if ended:
-                starts = self._starts()
-                await self._equipment.snapshots.save_rest(self._shard.shard_id, rest_of(starts, position))
-                self._lease = await self._leases.checkpoint(self._lease, SHARD_END)
-            else:
-                await self._checkpoint()
-            await self._leases.release(self._lease)
+        """Leave the shard as it is, and let go. Tried until it is done or the lease is lost, were it after a stop."""
+        rest = rest_of(self._starts(), runtime.checkpoint())
+        if ended:
+            await self._insist(lambda: self._equipment.snapshots.save_rest(self._shard.shard_id, rest))
+            await self._insist(self._end)
+        else:
+            await self._insist(self._checkpoint)
+        await self._insist(lambda: self._leases.release(self._lease))
         self._equipment.log.info("lease", "released", shard=self._shard.shard_id, ended=ended)
+
+    async def _end(self) -> None:
+        self._lease = await self._leases.checkpoint(self._lease, SHARD_END)
+
+    async def _insist(self, deed: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                async with self._lock:  # between two tries the keeper may renew the lease
+                    return await deed()
+            except HeraldError as error:
+                if not error.retryable:
+                    raise
+                self._equipment.log.warning("close", "trying again", shard=self._shard.shard_id, code=error.code)
+            await asyncio.sleep(PAUSE_S * (1 + random.random()))

@@ -188,7 +188,12 @@ class OrderedWriter:
         attempt = 0
         while batch:
             attempt += 1
-            batch, error = await self._try(batch)
+            try:
+                batch, error = await self._try(batch)
+            except Exception as unforeseen:  # noqa: BLE001 - whoever waits for a place must learn of it
+                for pending in batch:
+                    self._settle(pending, unforeseen)
+                return
             if not batch:
                 self._failures = 0
                 return
@@ -217,7 +222,7 @@ class OrderedWriter:
                 self._settle(pending, Position(row["ShardId"], int(row["SequenceNumber"])))
         return left, failure
 
-    def _settle(self, pending: _Pending, result: Position | HeraldError) -> None:
+    def _settle(self, pending: _Pending, result: Position | Exception) -> None:
         queue = self._busy.pop(pending.key)
         if queue:
             self._queues[pending.key] = queue

@@ -1,7 +1,9 @@
 """A session's effects on their way to becoming deeds, in the order in which its stage gave them. Pure.
 
 One emit is in flight at a time, so that a partly failed PutRecords cannot reorder a session. What stands behind an
-emit (a `Done`, a `Reject`, a mark for a snapshot) counts only when the emit is durable.
+emit (a `Done`, a `Reject`, a mark for a snapshot) counts only when the emit is durable. A rejection holds up what
+stands behind it in the same way, until its input is in the dead-letter store: so what is durable of a session is
+always a beginning of its effects, and a stage that is told its last emit after a restore knows what came before.
 """
 
 from collections import deque
@@ -51,13 +53,18 @@ class Outbox:
         self.place = place
         self._in_flight = False
 
+    def buried(self) -> None:
+        """The rejected input in flight is in the dead-letter store."""
+        self._in_flight = False
+
     def take(self) -> tuple[list[Settle | Mark], Record | None]:
-        """What counts now, and the emit to write next, if one may go."""
+        """What counts now (a rejection last, to be buried), and the emit to write next, if one may go."""
         passed: list[Settle | Mark] = []
         while self._items and not self._in_flight:
             item = self._items.popleft()
             if isinstance(item, Settle | Mark):
                 passed.append(item)
+                self._in_flight = isinstance(item, Settle) and item.failure is not None
             else:
                 self._in_flight = True
                 return passed, item

@@ -37,8 +37,16 @@ class Breaker:
         self._probing = False
 
     def is_open(self) -> bool:
-        """Open or half-open: the stage does not read."""
+        """Open or half-open: no call has succeeded since it opened."""
         return self._opened_at_ms is not None
+
+    def stops_reading(self, now_ms: int) -> bool:
+        """Whether the stage must not read: open, or half-open with the probe under way.
+
+        When a probe may go, reading goes on: the calls that opened the breaker may have been given up or cancelled, and
+        then only a new input can bring the call that is the probe.
+        """
+        return self._opened_at_ms is not None and (self._probing or now_ms < self.retry_at_ms())
 
     def retry_at_ms(self) -> int:
         """When the next probe may go, while open."""

@@ -29,8 +29,21 @@ def rest_of(starts: dict[str, int], settled: Position | None) -> dict[str, int]:
     return {shard_id: starts[shard_id] for shard_id in left} | {settled.shard_id: settled.sequence}
 
 
+def merge_rests(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """What the parents of a merged shard left, in the order of reading: ancestors first (their ids are smaller).
+
+    An ancestor that both still had to read is read from where the one that is less far stopped.
+    """
+    shard_ids = sorted(one.keys() | other.keys())
+    return {shard_id: min(rest[shard_id] for rest in (one, other) if shard_id in rest) for shard_id in shard_ids}
+
+
 async def first_arrival_ms(kinesis: Any, stream: str, starts: dict[str, int]) -> int | None:
-    """When the first record to be read arrived; None when there is none. Raises HeraldError."""
+    """When the earliest of the records to be read arrived; None when there is none. Raises HeraldError.
+
+    Each shard is asked: the rests of two merged parents are as old as they are, in no order.
+    """
+    found: list[int] = []
     for shard_id, after in starts.items():
         start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
         if after:
@@ -42,19 +55,18 @@ async def first_arrival_ms(kinesis: Any, stream: str, starts: dict[str, int]) ->
         while iterator is not None:
             page = await _page(kinesis, shard_id, iterator, limit=1)
             if page.records:
-                return page.records[0].arrived_ms
+                found.append(page.records[0].arrived_ms)
+                break
             iterator = page.iterator if page.behind_ms > 0 else None
-    return None
+    return min(found, default=None)
 
 
-async def read_emitted(kinesis: Any, stream: str, shard: Shard, since_ms: int | None) -> dict[str, list[Emitted]]:
+async def read_emitted(kinesis: Any, stream: str, shard: Shard, since_ms: int) -> dict[str, list[Emitted]]:
     """What is on the output stream for the keys of `shard`, by session, in order. Raises HeraldError.
 
-    since_ms: the arrival of the first input to be read; None: nothing is to be read, nothing is looked for.
+    since_ms: the arrival of the first input to be read; now, when there is none yet.
     """
     found: dict[str, list[Emitted]] = defaultdict(list)
-    if since_ms is None:
-        return found
     moment = datetime.fromtimestamp(max(0, since_ms - LOOK_BACK_MS) / 1000, UTC)
     for output in await list_shards(kinesis, stream):
         if not output.overlaps(shard):

@@ -54,20 +54,21 @@ class Emitted(NamedTuple):
 class ShardRuntime:
     """One shard's sessions at work.
 
-    lineage: the shard's ancestors whose rest it reads, oldest first, and itself. epoch: see `snapshots`. emitted: by
-    session, what had been written to the output stream lately, in order.
+    shard_id: the shard whose lease is held; records of its ancestors may be given first. epoch: see `snapshots`.
+    emitted: by session, what had been written to the output stream lately, in order.
     """
 
     def __init__(
         self,
         equipment: Equipment,
-        lineage: Sequence[str],
+        shard_id: str,
         epoch: int,
         emitted: dict[str, list[Emitted]],
         uniform: Callable[[], float],
     ) -> None:
         self._equipment = equipment
-        self._lineage = list(lineage)
+        self._shard_id = shard_id
+        self._turn = 0
         self._epoch = epoch
         self._emitted = emitted
         self._uniform = uniform
@@ -90,8 +91,9 @@ class ShardRuntime:
 
     def wants_input(self) -> bool:
         """Whether to read on."""
+        now_ms = _now_ms()
         breakers = self._equipment.breakers.values()
-        return self._driver.wants_input() and not any(breaker.is_open() for breaker in breakers)
+        return self._driver.wants_input() and not any(breaker.stops_reading(now_ms) for breaker in breakers)
 
     def checkpoint(self) -> Position | None:
         """The last position from which a restart loses nothing."""
@@ -108,7 +110,7 @@ class ShardRuntime:
     async def give(self, records: Sequence[StoredRecord]) -> None:
         """Take records in the order of the shard. Raises HeraldError when snapshots cannot be loaded."""
         decoded = [(stored, self._decode(stored)) for stored in records]
-        await self._admit({record.session_id for _, record in decoded if record is not None})
+        await self._admit(dict.fromkeys(record.session_id for _, record in decoded if record is not None))
         for stored, record in decoded:
             if self._stopped:
                 return
@@ -116,7 +118,7 @@ class ShardRuntime:
             if record is None:
                 continue
             covered = self._covered.get(record.session_id)
-            if covered is not None and self._is_covered(stored.position, covered):
+            if covered is not None and stored.position <= covered:
                 self._driver.hold(stored.position)
                 self._driver.release(stored.position)
                 continue
@@ -159,13 +161,6 @@ class ShardRuntime:
             return None
         return record
 
-    def _is_covered(self, position: Position, covered: Position) -> bool:
-        if position.shard_id == covered.shard_id:
-            return position.sequence <= covered.sequence
-        if covered.shard_id not in self._lineage or position.shard_id not in self._lineage:
-            return False
-        return self._lineage.index(position.shard_id) < self._lineage.index(covered.shard_id)
-
     async def _admit(self, session_ids: Iterable[str]) -> None:
         new = [session_id for session_id in session_ids if not self._driver.knows(session_id)]
         if not new:
@@ -176,17 +171,17 @@ class ShardRuntime:
 
     def _restore(self, session_id: str, snapshot: Snapshot | None) -> None:
         stage = self._equipment.build(session_id, snapshot.state if snapshot else None)
-        place = snapshot.place if snapshot else None
+        place = held = snapshot.place if snapshot else None
         for emitted in self._emitted.pop(session_id, []):
-            if place is not None and emitted.place.shard_id == place.shard_id and emitted.place <= place:
-                continue
-            stage.on_emitted(emitted.record)
-            place = emitted.place
+            if place is None or emitted.place > place:
+                stage.on_emitted(emitted.record)
+                place = emitted.place
         if snapshot is not None:
             self._covered[session_id] = snapshot.upto
         now_ms = _now_ms()
         self._equipment.journal.note(session_id, "start", now_ms, snapshot.upto if snapshot else None)
-        self._driver.admit(session_id, stage, snapshot.upto if snapshot else None, place, now_ms)
+        covered = snapshot.upto if snapshot else None
+        self._driver.admit(session_id, stage, covered, place, now_ms, told=place != held)
 
     # --- deeds ---------------------------------------------------------------------------------------------------
 
@@ -267,9 +262,11 @@ class ShardRuntime:
 
     async def _save(self, deed: Save) -> None:
         snapshot = Snapshot(deed.upto, deed.place, deed.state)
+        self._turn += 1
+        turn = self._turn
         async with self._saves:
             await self._insist(
-                lambda: self._equipment.snapshots.save(deed.session_id, snapshot, self._epoch, self._lineage),
+                lambda: self._equipment.snapshots.save(deed.session_id, snapshot, self._shard_id, self._epoch, turn),
                 "saving a snapshot",
             )
         self._equipment.metrics.add("SnapshotSize", len(deed.state), "Bytes")

@@ -1,11 +1,11 @@
 """Sessions' snapshots in DynamoDB, one row per stage and session, and what a closed shard leaves to its children.
 
 A row says after which input it was taken (`shard`, `sequence`), where the session's last emit stands on the output
-stream, and under which epoch of the shard's lease it was written: an older owner's write fails.
+stream, and under which epoch of which shard's lease it was written: an older owner's write fails.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,10 @@ KEEP_S: Final = 8 * 24 * 3600
 """Longer than a stream's longest usual retention (7 days), after which no input could be added to it."""
 BATCH_KEYS: Final = 100
 """BatchGetItem's limit."""
+_MAY_REPLACE: Final = (
+    "attribute_not_exists(#key) OR #owner < :mine"
+    " OR (#owner = :mine AND epoch < :epoch) OR (#owner = :mine AND epoch = :epoch AND turn <= :turn)"
+)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -53,30 +57,29 @@ class Snapshots:
                 wanted = answer.get("UnprocessedKeys")
         return found
 
-    async def save(self, session_id: str, snapshot: Snapshot, epoch: int, ancestors: Sequence[str]) -> int:
+    async def save(self, session_id: str, snapshot: Snapshot, shard_id: str, epoch: int, turn: int) -> int:
         """Store a session's snapshot; its size in bytes.
 
-        epoch: the lease's counter when its owner took it. ancestors: shards whose rows this one may replace. Raises
-        LeaseLost when a newer owner, or a child's owner, has written already.
+        shard_id: the shard whose lease allows it; a row of one of its ancestors (whose ids are smaller) is replaced,
+        however long ago it was written. epoch: the lease's counter when its owner took it. turn: grows with each of the
+        owner's snapshots, so that one whose answer was lost cannot land after a later one. Raises LeaseLost when a
+        newer owner, or a child's owner, has written already.
         """
         item: dict[str, Any] = {
             "key": {"S": self._key(session_id)},
             "shard": {"S": snapshot.upto.shard_id},
-            "owner": {"S": ancestors[-1]},
+            "owner": {"S": shard_id},
             "sequence": {"S": str(snapshot.upto.sequence)},  # over DynamoDB's 38 digits as a number
             "epoch": {"N": str(epoch)},
+            "turn": {"N": str(turn)},
             "state": {"B": snapshot.state},
             "expiresAt": {"N": str(int(time.time()) + KEEP_S)},
         }
         if snapshot.place is not None:
             item["placeShard"] = {"S": snapshot.place.shard_id}
             item["placeSequence"] = {"S": str(snapshot.place.sequence)}
-        values = {f":a{n}": {"S": shard_id} for n, shard_id in enumerate(ancestors[:-1])}
-        older = f" OR #owner IN ({', '.join(values)})" if values else ""
-        condition = f"attribute_not_exists(#key) OR (#owner = :mine AND epoch <= :epoch){older}"
-        values |= {":mine": {"S": ancestors[-1]}, ":epoch": {"N": str(epoch)}}
-
-        await self._put(item, condition, values)
+        values = {":mine": {"S": shard_id}, ":epoch": {"N": str(epoch)}, ":turn": {"N": str(turn)}}
+        await self._put(item, _MAY_REPLACE, values)
         return len(snapshot.state)
 
     async def _put(self, item: dict[str, Any], condition: str, values: dict[str, Any]) -> None:

@@ -18,7 +18,11 @@ from streams.records import Record
 
 
 class Position(NamedTuple):
-    """Where a record stands: its shard and its sequence number there (comparable within one shard only)."""
+    """Where a record stands: its shard and its sequence number there.
+
+    Positions of one partition key compare in the order of writing, across reshards too: a child's id is greater than
+    its parents'. Those of different keys compare within one shard only.
+    """
 
     shard_id: str
     sequence: int

@@ -105,7 +105,7 @@ class World:
         breaches = self._checks.breaches
         late = await self._settle()
         breaches += late
-        if not late:
+        if not breaches:
             await self._stop_all()
         for life in self._lives:
             await self._loop.kill(life.process)
@@ -120,6 +120,8 @@ class World:
         if worker_id is None:
             self._names += 1
             worker_id = f"worker-{self._names}"
+        if any(life.worker_id == worker_id and not life.process.paused for life in self._alive()):
+            return  # two at work under one id would take the leases from each other for ever
         process = Process(worker_id)
         silent: Any = _Silent()
         oracle = Oracle(self._random)
@@ -219,10 +221,14 @@ class World:
 
     async def _pause(self, event: Event, life: _Life) -> None:
         self._loop.pause(life.process)
+        is_replaced = event.size < 0.1  # by one with its own id, as a supervisor would that thinks it dead
         if event.size < 0.3:
-            self._start(life.worker_id if event.size < 0.1 else None)
+            self._start(life.worker_id if is_replaced else None)
         await asyncio.sleep(event.lasts_s)
         self._loop.resume(life.process)
+        if is_replaced:
+            await asyncio.sleep(FAILOVER_S / 2)
+            await self._loop.kill(life.process)
 
     async def _downtime(self) -> None:
         for life in self._alive():
@@ -268,22 +274,25 @@ class World:
     async def _settle(self) -> list[str]:
         """Wait until nothing is left to do; what is, when patience is over or a breach is found."""
         deadline = self._loop.time() + PATIENCE_S
-        while True:
+        while not self._checks.breaches:
             left = self._left()
-            if not left or self._checks.breaches or self._loop.time() > deadline:
-                return [] if self._checks.breaches else left
+            if not left:
+                await asyncio.sleep(FAILOVER_S)  # and it stays so
+                left = self._left()
+            if not left or self._loop.time() > deadline:
+                return left
             await asyncio.sleep(1.0)
+        return []
 
     def _left(self) -> list[str]:
         left = [f"never settled: {what}" for what in self._checks.unsettled()]
         rows = self._tables.rows.get("leases", {})
-        owners = {life.worker_id for life in self._alive()}
+        at_work = {shard_id for life in self._alive() for shard_id in life.worker._tasks}
         for shard in self._kinesis.streams["in"].shards:
             row = rows.get((shard.shard_id, ""))
             ended = row is not None and row["checkpoint"]["S"] == "SHARD_END"
-            owned = row is not None and row.get("leaseOwner", {}).get("S") in owners
-            if not (owned if shard.is_open else ended):
-                left.append(f"{shard.shard_id} is {'not owned' if shard.is_open else 'not ended'}")
+            if not (shard.shard_id in at_work if shard.is_open else ended):
+                left.append(f"{shard.shard_id} is {'not read' if shard.is_open else 'not ended'}")
         for process, one in self._runtimes:
             if not process.dead and not one._stopped:
                 left += self._leaks(one)
@@ -301,17 +310,18 @@ class World:
         }
         if self._plan.idle_ms < 10_000:
             sizes |= {"sessions": one.sessions(), "covered": len(one._covered)}
-        return (f"{size} {name} are left in {one._lineage[-1]}" for name, size in sizes.items() if size)
+        return (f"{size} {name} are left in {one._shard_id}" for name, size in sizes.items() if size)
 
     async def _stop_all(self) -> None:
         alive = self._alive()
         for life in alive:
             life.worker.stop()
-        done, pending = await asyncio.wait([life.task for life in alive], timeout=20)
+        _, pending = await asyncio.wait([life.task for life in alive], timeout=20)
         if pending:
             self._checks.breaches.append("a worker does not stop")
-        owned = [key for (key, _), row in self._tables.rows["leases"].items() if "leaseOwner" in row and row["leaseOwner"]["S"] in {life.worker_id for life in alive}]
-        if not pending and owned:
+        leases = self._tables.rows["leases"].items()
+        owned = [key for (key, _), row in leases if "leaseOwner" in row and row["checkpoint"]["S"] != "SHARD_END"]
+        if owned:
             self._checks.breaches.append(f"not released: {owned}")
 
 

@@ -20,6 +20,7 @@ def test_what_stands_before_any_emit_counts_at_once() -> None:
     outbox.append(done)
     outbox.append(rejected)
     assert outbox.take() == ([done, rejected], None)
+    outbox.buried()
     assert len(outbox) == 0
 
 
@@ -37,3 +38,14 @@ def test_nothing_passes_an_emit_that_is_not_durable() -> None:
     outbox.written(at(71))
     assert outbox.take() == ([Mark(1, at(1), b"state")], None)
     assert len(outbox) == 0
+
+
+def test_nothing_passes_a_rejection_that_is_not_in_the_dead_letter_store() -> None:
+    outbox = Outbox()
+    rejected = Settle(at(1), Failure("x", "y", retryable=False))
+    for item in (rejected, event(2), Settle(at(2), None)):
+        outbox.append(item)
+    assert outbox.take() == ([rejected], None)
+    assert outbox.take() == ([], None)
+    outbox.buried()
+    assert outbox.take() == ([], event(2))

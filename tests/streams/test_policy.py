@@ -65,3 +65,15 @@ def test_calls_that_fail_together_are_one_sign() -> None:
     for n in range(1, FAILURES_TO_OPEN):
         breaker.failed(now_ms=100 + n, called_ms=100 + n)
     assert breaker.is_open()
+
+
+def test_an_open_breaker_lets_reading_go_on_when_a_probe_may_go() -> None:
+    breaker = Breaker(failures_to_open=1, open_ms=1_000)
+    assert not breaker.stops_reading(0)
+    breaker.failed(0)
+    assert breaker.stops_reading(999)
+    assert not breaker.stops_reading(1_000)  # nobody may be left to probe but what the next input brings
+    assert breaker.may_call(1_000)
+    assert breaker.stops_reading(1_000)
+    breaker.succeeded()
+    assert not breaker.stops_reading(1_001)

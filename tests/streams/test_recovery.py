@@ -6,7 +6,7 @@ import pytest
 
 from streams.kinesis import OrderedWriter, list_shards
 from streams.records import SessionEvent, encode
-from streams.recovery import first_arrival_ms, read_emitted, rest_of
+from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_of
 from streams.stage import Position
 from tests.streams.conftest import make_stream
 
@@ -23,6 +23,21 @@ from tests.streams.conftest import make_stream
 def test_the_rest_begins_where_the_watermark_stands(settled: Position | None, rest: dict[str, int]) -> None:
     assert rest_of({"grandparent": 5, "parent": 0, "own": 0}, settled) == rest
     assert list(rest_of({"grandparent": 5, "parent": 0, "own": 0}, settled)) == list(rest)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "merged"),
+    [
+        ({}, {"s1": 4}, {"s1": 4}),
+        ({"s1": 4}, {"s2": 7}, {"s1": 4, "s2": 7}),
+        ({"s0": 10, "s1": 0}, {"s0": 12, "s2": 0}, {"s0": 10, "s1": 0, "s2": 0}),
+        ({"s1": 4}, {"s0": 12, "s2": 0}, {"s0": 12, "s1": 4, "s2": 0}),
+    ],
+)
+def test_the_rests_of_two_parents_are_read_ancestors_first_from_the_lower_place(
+    one: dict[str, int], other: dict[str, int], merged: dict[str, int]
+) -> None:
+    assert list(merge_rests(one, other).items()) == list(merged.items())
 
 
 def event(session_id: str, timestamp: int) -> SessionEvent:
@@ -58,9 +73,9 @@ async def test_what_was_emitted_is_found_by_session_in_order_for_the_shard_s_key
     mine = {session for session in ("a", "b", "c", "d") if left.holds(session)}
     assert 0 < len(mine) < 4
     now = await first_arrival_ms(kinesis, stream, {left.shard_id: 0})
+    assert now is not None
     found = await read_emitted(kinesis, stream, left, now)
     assert set(found) == mine
     for session in mine:
         assert [row.record for row in found[session]] == [event(session, timestamp) for timestamp in range(5)]
-    assert await read_emitted(kinesis, stream, left, None) == {}
     await writer.close()
