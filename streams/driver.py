@@ -319,6 +319,10 @@ class Driver:
                 newest = session.candidates.popleft()
             if newest is None or session.saving:
                 continue
+            if session.dirty and not session.open and len(session.outbox) == 0 and session.last is not None:
+                # Nothing is under way: the state of now holds all emits, and the next input may be hours away.
+                newest = _Candidate(Mark(*session.last, session.stage.snapshot()), session.outbox.place)
+                session.dirty, session.candidate_at_ms = False, now_ms
             session.saving = True
             self._may_save_at_ms += 1000 / SAVES_PER_S
             mark = newest.mark

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
-from streams.errors import HeraldError, LeaseLost
+from streams.errors import HeraldError, LeaseLost, NotFound
 from streams.kinesis import Shard, StoredRecord, get_iterator, get_page, is_expired_iterator, list_shards
 from streams.leases import SHARD_END, TRIM_HORIZON, Lease, Leases
 from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_of
@@ -198,7 +198,7 @@ class _ShardWork:
             try:
                 return await self._try_open()
             except HeraldError as error:
-                if not error.retryable:
+                if not error.retryable and not is_expired_iterator(error):  # a long pause in the middle of reading
                     raise
                 self._equipment.log.warning("open", "trying again", shard=self._shard.shard_id, code=error.code)
                 await asyncio.sleep(self._options.poll_s)
@@ -238,6 +238,11 @@ class _ShardWork:
                 if is_expired_iterator(error):
                     iterator = None
                     continue
+                if isinstance(error, NotFound) and shard_id != self._shard.shard_id:
+                    self._equipment.log.error(
+                        "read", "an ancestor's rest is gone, its retention is over", shard=shard_id
+                    )
+                    return True
                 if not error.retryable:
                     raise
                 self._equipment.log.warning("read", "trying again", shard=shard_id, code=error.code)
@@ -288,14 +293,19 @@ class _ShardWork:
         Raises LeaseLost, also when the store could not be reached for as long as the lease lasts.
         """
         renewed_at = time.monotonic()
+        sure = True
         while True:
             await asyncio.sleep(CHECKPOINT_EVERY_S)
             now = time.monotonic()
             try:
                 async with self._lock:
+                    if not sure:  # an answer was lost: the counter may be one further
+                        self._lease = await self._leases.confirm(self._lease)
+                        sure = True
                     if now - renewed_at >= self._options.failover_s / 3:
+                        sure = False
                         self._lease = await self._leases.renew(self._lease)
-                        renewed_at = now
+                        renewed_at, sure = now, True
                     await self._checkpoint()
             except HeraldError as error:
                 if not error.retryable:

@@ -137,7 +137,10 @@ class OrderedWriter:
         self._failures = 0
 
     def put(self, key: str, data: bytes) -> "asyncio.Future[Position]":
-        """Write a record; the future has its place when it is durable, or a HeraldError."""
+        """Write a record; the future has its place when it is durable, or a HeraldError.
+
+        Cancelling the future withdraws the record: it is not sent, or not again.
+        """
         loop = asyncio.get_running_loop()
         pending = _Pending(key, data, loop.create_future())
         queue = self._busy.get(key)
@@ -189,7 +192,7 @@ class OrderedWriter:
         while batch:
             attempt += 1
             try:
-                batch, error = await self._try(batch)
+                batch, error = await self._try(self._without_withdrawn(batch))
             except Exception as unforeseen:  # noqa: BLE001 - whoever waits for a place must learn of it
                 for pending in batch:
                     self._settle(pending, unforeseen)
@@ -205,8 +208,17 @@ class OrderedWriter:
                 return
             await asyncio.sleep(backoff_ms(attempt, random.random) / 1000)
 
+    def _without_withdrawn(self, batch: list[_Pending]) -> list[_Pending]:
+        """The batch without the records whose futures were cancelled; their keys are free again."""
+        for pending in batch:
+            if pending.done.cancelled():
+                self._release(pending.key)
+        return [pending for pending in batch if not pending.done.cancelled()]
+
     async def _try(self, batch: list[_Pending]) -> tuple[list[_Pending], HeraldError | None]:
         """What is left of the batch, and why."""
+        if not batch:
+            return [], None
         records = [{"Data": pending.data, "PartitionKey": pending.key} for pending in batch]
         try:
             answer = await self._client.put_records(StreamName=self._stream, Records=records)
@@ -222,11 +234,14 @@ class OrderedWriter:
                 self._settle(pending, Position(row["ShardId"], int(row["SequenceNumber"])))
         return left, failure
 
-    def _settle(self, pending: _Pending, result: Position | Exception) -> None:
-        queue = self._busy.pop(pending.key)
+    def _release(self, key: str) -> None:
+        queue = self._busy.pop(key, None)
         if queue:
-            self._queues[pending.key] = queue
+            self._queues[key] = queue
             asyncio.get_running_loop().call_soon(self._start)
+
+    def _settle(self, pending: _Pending, result: Position | Exception) -> None:
+        self._release(pending.key)
         if pending.done.done():
             return
         if isinstance(result, Position):

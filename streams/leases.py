@@ -113,6 +113,19 @@ class Leases:
         await self._mine(lease, "SET leaseCounter = leaseCounter + :one", {":one": {"N": "1"}})
         return lease._replace(counter=lease.counter + 1)
 
+    async def confirm(self, lease: Lease) -> Lease:
+        """The lease as it stands, after a renewal whose answer was lost. Raises LeaseLost when it is not mine."""
+        try:
+            answer = await self._client.get_item(
+                TableName=self._table, Key={"leaseKey": {"S": lease.shard_id}}, ConsistentRead=True
+            )
+        except Exception as error:
+            raise as_error(error, f"the lease of {lease.shard_id}") from error
+        found = Lease.from_row(answer["Item"]) if "Item" in answer else None
+        if found is None or found.owner != self._worker_id or found.counter not in (lease.counter, lease.counter + 1):
+            raise LeaseLost(f"the lease of {lease.shard_id} has another owner")
+        return lease._replace(counter=found.counter)
+
     async def checkpoint(self, lease: Lease, sequence: str) -> Lease:
         """Everything up to this sequence number is settled. Raises LeaseLost."""
         await self._mine(

@@ -27,6 +27,9 @@ TICK_S: Final = 0.02
 TICKS_TO_LOOK_AFTER: Final = 10
 """How many ticks until snapshots and idle sessions are looked after, timer or not."""
 MAX_SAVES_IN_FLIGHT: Final = 8
+KEEP_EMITTED_MS: Final = 60_000
+"""How far past its opening a shard is read until what was emitted before, by sessions that have not come back, is
+forgotten. Their snapshots were taken when nothing was under way any more."""
 
 
 class Equipment(NamedTuple):
@@ -71,11 +74,13 @@ class ShardRuntime:
         self._turn = 0
         self._epoch = epoch
         self._emitted = emitted
+        self._opened_ms = _now_ms()
         self._uniform = uniform
         self._driver = Driver()
         self._calls = Calls(equipment.services, equipment.breakers, self._on_reply, equipment.log, equipment.metrics)
         self._records: dict[Position, StoredRecord] = {}  # what may have to be buried
         self._covered: dict[str, Position] = {}
+        self._puts: dict[asyncio.Future[Position], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._saves = asyncio.Semaphore(MAX_SAVES_IN_FLIGHT)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,6 +120,8 @@ class ShardRuntime:
             if self._stopped:
                 return
             now_ms = _now_ms()
+            if stored.arrived_ms > self._opened_ms + KEEP_EMITTED_MS:
+                self._emitted.clear()
             if record is None:
                 continue
             covered = self._covered.get(record.session_id)
@@ -138,6 +145,8 @@ class ShardRuntime:
     async def stop(self) -> None:
         """Stop at once: no emit, call or snapshot starts after this."""
         self._stopped = True
+        for put in list(self._puts):
+            put.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -192,6 +201,7 @@ class ShardRuntime:
             match deed:
                 case Put(session_id, record):
                     put = self._equipment.writer.put(session_id, encode(record))
+                    self._puts[put] = None
                     put.add_done_callback(functools.partial(self._on_put, session_id))
                 case Perform(session_id, call):
                     self._calls.start(session_id, call)
@@ -206,6 +216,7 @@ class ShardRuntime:
                     self._equipment.metrics.add(metric, value, unit)
 
     def _on_put(self, session_id: str, put: "asyncio.Future[Position]") -> None:
+        self._puts.pop(put, None)
         if self._stopped or put.cancelled():
             return
         error = put.exception()

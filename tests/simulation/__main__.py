@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 
 from tests.simulation.world import run_seed
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
     arguments = parser.parse_args()
     began_s = time.process_time()
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = defaultdict(float)
     for seed in range(arguments.seed, arguments.seed + arguments.schedules):
         outcome = run_seed(seed)
         sums["schedules"] += 1

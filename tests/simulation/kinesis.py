@@ -68,14 +68,14 @@ class SimulatedKinesis:
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
-    async def list_shards(self, **arguments: Any) -> dict[str, Any]:
+    async def list_shards(self, **arguments: Any) -> Any:
         def effect() -> dict[str, Any]:
             stream = self.streams[arguments["StreamName"]]
             return {"Shards": [_description(shard) for shard in stream.shards]}
 
         return await self._call("ListShards", effect, "LimitExceededException")
 
-    async def get_shard_iterator(self, **arguments: Any) -> dict[str, Any]:
+    async def get_shard_iterator(self, **arguments: Any) -> Any:
         def effect() -> dict[str, Any]:
             stream = self.streams[arguments["StreamName"]]
             shard = stream.shard(arguments["ShardId"])
@@ -94,7 +94,7 @@ class SimulatedKinesis:
 
         return await self._call("GetShardIterator", effect)
 
-    async def get_records(self, **arguments: Any) -> dict[str, Any]:
+    async def get_records(self, **arguments: Any) -> Any:
         return await self._call(
             "GetRecords", lambda: self._read(arguments["ShardIterator"], arguments.get("Limit", 10_000))
         )
@@ -127,7 +127,7 @@ class SimulatedKinesis:
             answer["NextShardIterator"] = f"{name}/{index}/{counter}/{now_ms}"
         return answer
 
-    async def put_records(self, **arguments: Any) -> dict[str, Any]:
+    async def put_records(self, **arguments: Any) -> Any:
         def effect() -> dict[str, Any]:
             rows = []
             for row in arguments["Records"]:

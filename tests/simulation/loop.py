@@ -63,7 +63,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Simulated seconds."""
         return self._now_s
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]  # the variadic generic adds nothing here
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         """As asyncio's; up to a millisecond late."""
         return super().call_at(when + self._random.random() * JITTER_S, callback, *args, context=context)
 

@@ -13,6 +13,9 @@ from tests.simulation.loop import PROCESS, Process, SimulatedLoop
 TIME_LIMIT_S = 3.0
 """A client's patience; shorter than the real one, as are leases."""
 
+LATE_S = 2.5 * TIME_LIMIT_S
+"""How long a request may be on its way whose sender has given up."""
+
 
 class Trouble(NamedTuple):
     """How a network is at present: probabilities of each fault for each request."""
@@ -54,7 +57,7 @@ class Network:
             self._later(delay_s, self._fail, answer, service_error(operation, "InternalFailure", 500))
         elif draw() < trouble.timed_out:
             if draw() < 0.8:
-                self._later(delay_s if draw() < 0.5 else 4 * TIME_LIMIT_S * draw(), self._land, process, effect, None)
+                self._later(delay_s if draw() < 0.5 else LATE_S * draw(), self._land, process, effect, None)
             self._later(TIME_LIMIT_S, self._fail, answer, TimeoutError())
         else:
             if draw() < trouble.slow:

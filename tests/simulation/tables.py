@@ -20,7 +20,7 @@ class SimulatedTables:
         self.rows: dict[str, dict[tuple[str, str], Item]] = {}
         self.on_write: Callable[[str, Item], None] = lambda table, item: None
 
-    async def put_item(self, **arguments: Any) -> Item:
+    async def put_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
             item = arguments["Item"]
             rows, key = self._place(arguments["TableName"], item)
@@ -31,7 +31,7 @@ class SimulatedTables:
 
         return await self._call("PutItem", effect)
 
-    async def update_item(self, **arguments: Any) -> Item:
+    async def update_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
             rows, key = self._place(arguments["TableName"], arguments["Key"])
             old = rows.get(key, {})
@@ -44,14 +44,14 @@ class SimulatedTables:
 
         return await self._call("UpdateItem", effect)
 
-    async def get_item(self, **arguments: Any) -> Item:
+    async def get_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
             rows, key = self._place(arguments["TableName"], arguments["Key"])
             return {"Item": rows[key]} if key in rows else {}
 
         return await self._call("GetItem", effect)
 
-    async def batch_get_item(self, **arguments: Any) -> Item:
+    async def batch_get_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
             ((table, wanted),) = arguments["RequestItems"].items()
             places = [self._place(table, key) for key in wanted["Keys"]]
@@ -59,7 +59,7 @@ class SimulatedTables:
 
         return await self._call("BatchGetItem", effect)
 
-    async def scan(self, **arguments: Any) -> Item:
+    async def scan(self, **arguments: Any) -> Any:
         def effect() -> Item:
             return {"Items": [dict(row) for row in self.rows.get(arguments["TableName"], {}).values()]}
 

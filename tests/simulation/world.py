@@ -21,7 +21,7 @@ from streams.snapshots import Snapshots
 from tests.simulation.checks import Checks
 from tests.simulation.kinesis import SimulatedKinesis
 from tests.simulation.loop import PROCESS, Clock, Deadlock, Process, SimulatedLoop, run_in
-from tests.simulation.network import Network, Trouble
+from tests.simulation.network import LATE_S, Network, Trouble
 from tests.simulation.plan import Event, Plan, Send, make_plan
 from tests.simulation.stages import AskStage, Oracle
 from tests.simulation.tables import SimulatedTables
@@ -102,6 +102,7 @@ class World:
             await asyncio.wait(self._tasks)
         if not self._alive():
             self._start()
+        await self._until(max((event.at_s + event.lasts_s for event in self._plan.events), default=0.0) + LATE_S)
         breaches = self._checks.breaches
         late = await self._settle()
         breaches += late
@@ -287,7 +288,8 @@ class World:
     def _left(self) -> list[str]:
         left = [f"never settled: {what}" for what in self._checks.unsettled()]
         rows = self._tables.rows.get("leases", {})
-        at_work = {shard_id for life in self._alive() for shard_id in life.worker._tasks}
+        tasks = [item for life in self._alive() for item in life.worker._tasks.items()]
+        at_work = {shard_id for shard_id, task in tasks if not task.done()}
         for shard in self._kinesis.streams["in"].shards:
             row = rows.get((shard.shard_id, ""))
             ended = row is not None and row["checkpoint"]["S"] == "SHARD_END"
