@@ -107,9 +107,10 @@ class Worker:
     async def _sync(self) -> None:
         shards = {shard.shard_id: shard for shard in await list_shards(self._kinesis, self._options.input_stream)}
         leases = await self._leases.list()
-        for shard_id in shards.keys() - leases.keys():
-            await self._leases.create(shards[shard_id])
-        if shards.keys() - leases.keys():
+        new = [shard for shard in shards.values() if shard.shard_id not in leases]
+        for shard in new:
+            await self._leases.create(shard)
+        if new:
             leases = await self._leases.list()
         for lease in leases.values():
             if lease.shard_id in self._tasks or lease.ended or lease.shard_id not in shards:

@@ -270,3 +270,32 @@ def test_snapshots_that_wait_are_bounded(number_of_candidates: int) -> None:
     assert driver.on_reply("s", Reply("1", at(1)), now_ms) == []
     newest = number_of_candidates - 1
     assert driver.on_timer(now_ms) == [Save("s", newest, at(newest), at(newest), b"%d" % newest)]
+
+
+def test_an_emit_waits_for_the_burial_of_the_rejected_input_before_it() -> None:
+    failure = Failure("Bad", "no", retryable=False)
+    driver, _ = driver_with(
+        lambda received: [Reject(received.position, failure)] if received.position.sequence == 1 else copy(received)
+    )
+    assert driver.on_input(given(1), 10, 0) == [Bury("s", at(1), failure)]
+    assert driver.on_input(given(2), 10, 0) == []
+    assert driver.on_buried("s", at(1)) == [Put("s", given(2).record)]
+
+
+def test_a_session_that_was_told_of_emits_stays_until_a_snapshot_holds_them() -> None:
+    driver = Driver()
+    driver.admit("s", Scripted(copy), at(41), at(99), 0, told=True)
+    assert driver.on_timer(IDLE_MS) == [Save("s", 0, at(41), at(99), b"0")]
+    assert driver.knows("s")
+    driver.on_saved("s", 0)
+    assert driver.on_timer(IDLE_MS + 200) == [Forget("s")]
+
+
+def test_when_nothing_is_under_way_the_state_of_now_is_stored() -> None:
+    driver, stages = driver_with(lambda received: [Call("1", Ask())])
+    driver.on_input(given(1), 10, SNAPSHOT_EVERY_MS)  # its snapshot cannot hold the answer
+    driver.on_reply("s", Reply("1", at(1)), SNAPSHOT_EVERY_MS + 100)
+    stages[0].given = 7  # what the reply changed
+    assert driver.on_timer(SNAPSHOT_EVERY_MS + 100) == [Save("s", 1, at(1), None, b"7")]
+    driver.on_saved("s", 1)
+    assert driver.on_timer(3 * SNAPSHOT_EVERY_MS) == []

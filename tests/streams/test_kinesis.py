@@ -115,3 +115,43 @@ async def test_shards_know_their_range_and_lineage(kinesis: Any, prefix: str) ->
         assert parent.holds(key)
         assert left.holds(key) != right.holds(key)
         assert left.holds(key) == (hash_of(key) < 2**127)
+
+
+class Unruly:
+    """A client that fails in a way that nobody foresaw, once, and holds back until told."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.sent: list[bytes] = []
+
+    async def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+        await self.gate.wait()
+        self.sent += [row["Data"] for row in Records]
+        if b"unforeseen" in self.sent:
+            self.sent.clear()
+            raise LookupError
+        return {"Records": [{"ShardId": "s", "SequenceNumber": "1"} for _ in Records]}
+
+
+async def test_an_error_that_nobody_foresaw_reaches_who_waits_and_frees_the_key() -> None:
+    client = Unruly()
+    client.gate.set()
+    writer = OrderedWriter(client, "stream")
+    with pytest.raises(LookupError):
+        await writer.put("k", b"unforeseen")
+    await writer.put("k", b"next")
+    assert client.sent == [b"next"]
+    await writer.close()
+
+
+async def test_what_was_withdrawn_before_it_was_sent_is_not_sent() -> None:
+    client = Unruly()
+    writer = OrderedWriter(client, "stream")
+    first = writer.put("k", b"first")
+    await asyncio.sleep(0)
+    second, third = writer.put("k", b"second"), writer.put("k", b"third")
+    second.cancel()
+    client.gate.set()
+    await asyncio.gather(first, third)
+    assert client.sent == [b"first", b"third"]
+    await writer.close()

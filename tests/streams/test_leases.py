@@ -81,3 +81,14 @@ async def test_checkpoints_and_renewals_follow_each_other_and_a_release_frees(dy
     await leases.release(lease)
     stored = (await leases.list())[SHARD.shard_id]
     assert (stored.owner, stored.checkpoint, stored.counter) == (None, SHARD_END, lease.counter + 1)
+
+
+async def test_a_renewal_whose_answer_was_lost_is_found_again(dynamo: Any, leases_table: str) -> None:
+    leases = Leases(dynamo, leases_table, "a")
+    held = await leases.take(await fresh(dynamo, leases_table))
+    assert await leases.confirm(held) == held
+    renewed = await leases.renew(held)
+    assert await leases.confirm(held) == renewed
+    await Leases(dynamo, leases_table, "b").take(renewed)
+    with pytest.raises(LeaseLost):
+        await leases.confirm(held)
