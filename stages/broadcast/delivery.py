@@ -107,9 +107,9 @@ class Delivery:
         posts = messages(record, request.timestamp_s)
         language = "" if isinstance(record, SessionEvent) else record.language
         connections = await self._listeners.find(session_id, language) if posts else []
-        await self._wait_for_room(connections)
-        tally = _Tally(len(connections))
         audio_ms = duration_ms(record) if isinstance(record, SpeechPart) else 0
+        await self._wait_for_room(connections, audio_ms)
+        tally = _Tally(len(connections))
         expires_ms = _monotonic_ms() + self._settings.backlog_ms
         if isinstance(record, SpeechPart):
             expires_ms += max(0, clause_duration_ms(record) - self._settings.backlog_ms)
@@ -137,22 +137,21 @@ class Delivery:
         """How many listeners have something to be sent."""
         return len(self._lanes)
 
-    async def _wait_for_room(self, connections: list[str]) -> None:
+    async def _wait_for_room(self, connections: list[str], audio_ms: int) -> None:
         """After a pause of this stage, what comes in a rush is not taken for a backlog of the listeners.
 
         The session goes at the pace of its best listener. One that is behind that pace is waited for, GRACE_S in all
         until its lane is empty; then it drops.
         """
-        half_ms = self._settings.backlog_ms // 2
 
         def lanes() -> list[_Listener]:
             return [self._lanes[connection_id] for connection_id in connections if connection_id in self._lanes]
 
         def is_room_for_the_best() -> bool:
-            return len(lanes()) < len(connections) or any(one.lane.waiting_ms <= half_ms for one in lanes())
+            return len(lanes()) < len(connections) or any(one.lane.has_room(audio_ms) for one in lanes())
 
         def slower() -> list[_Listener]:
-            return [one for one in lanes() if one.lane.waiting_ms > half_ms and one.grace_s > 0]
+            return [one for one in lanes() if not one.lane.has_room(audio_ms) and one.grace_s > 0]
 
         if connections:
             await self._until(is_room_for_the_best, self._settings.backlog_ms / 1000)

@@ -38,6 +38,11 @@ class Lane(Generic[Ticket]):
         """Sound that waits."""
         return self._waiting_ms
 
+    def has_room(self, audio_ms: int) -> bool:
+        """Whether a record with so much sound can be queued without dropping another."""
+        fits = self._waiting_ms == 0 or self._waiting_ms + audio_ms <= self._backlog_ms
+        return fits and len(self._waiting) < self._max_entries
+
     def push(self, entry: Entry[Ticket]) -> list[Ticket]:
         """Queue it; what had to be dropped for it, oldest first. The newest is kept, whatever its length."""
         self._append(entry)

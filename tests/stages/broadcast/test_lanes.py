@@ -34,6 +34,17 @@ def test_the_newest_is_kept_however_long() -> None:
     assert len(lane) == 1
 
 
+def test_there_is_room_for_what_drops_nothing() -> None:
+    lane: Lane[int] = Lane(BACKLOG_MS, 3)
+    assert lane.has_room(15_000)
+    lane.push(entry(0, 4_000))
+    assert lane.has_room(6_000)
+    assert not lane.has_room(6_001)
+    lane.push(entry(1, 0))
+    lane.push(entry(2, 0))
+    assert not lane.has_room(0)
+
+
 def test_what_waited_too_long_is_dropped() -> None:
     lane: Lane[int] = Lane(BACKLOG_MS, MAX_ENTRIES)
     lane.push(entry(0, 100, expires_ms=10))
