@@ -34,6 +34,7 @@ class SimulatedKinesis:
         self.streams: dict[str, model.Stream] = {}
         self.kept: dict[int, list[Kept]] = {}
         self.refusing = 0.0
+        self.expired: set[int] = set()
         self.on_put: Callable[[str, model.Shard, Kept], None] = lambda stream, shard, kept: None
 
     def now_ms(self) -> int:
@@ -53,6 +54,10 @@ class SimulatedKinesis:
         stream.apply(change, self.now_ms(), self._uids)
         self._keep_lists(stream)
 
+    def expire(self, name: str) -> None:
+        """Let the retention of all closed shards be over."""
+        self.expired |= {shard.uid for shard in self.streams[name].shards if not shard.is_open}
+
     def _keep_lists(self, stream: model.Stream) -> None:
         for shard in stream.shards:
             self.kept.setdefault(shard.uid, [])
@@ -71,7 +76,7 @@ class SimulatedKinesis:
     async def list_shards(self, **arguments: Any) -> Any:
         def effect() -> dict[str, Any]:
             stream = self.streams[arguments["StreamName"]]
-            return {"Shards": [_description(shard) for shard in stream.shards]}
+            return {"Shards": [_description(shard) for shard in stream.shards if shard.uid not in self.expired]}
 
         return await self._call("ListShards", effect, "LimitExceededException")
 
@@ -79,6 +84,8 @@ class SimulatedKinesis:
         def effect() -> dict[str, Any]:
             stream = self.streams[arguments["StreamName"]]
             shard = stream.shard(arguments["ShardId"])
+            if shard.uid in self.expired:
+                raise service_error("GetShardIterator", "ResourceNotFoundException")
             match arguments["ShardIteratorType"]:
                 case "TRIM_HORIZON":
                     counter = 1

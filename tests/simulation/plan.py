@@ -9,7 +9,7 @@ TRAFFIC_S = 6.0
 
 Deed = Literal[
     "kill", "pause", "stop", "join", "rename", "split", "merge", "split output", "merge output", "kinesis", "tables",
-    "refuse", "oracle", "downtime",
+    "refuse", "oracle", "downtime", "expire",
 ]  # fmt: skip
 _DEEDS: tuple[tuple[Deed, int], ...] = (
     ("kill", 6), ("pause", 4), ("stop", 2), ("join", 1), ("rename", 1), ("split", 3), ("merge", 3), ("split output", 1),
@@ -54,7 +54,7 @@ def make_plan(seed: int) -> Plan:
     """The schedule of a seed."""
     rng = random.Random(seed)
     sends = [send for number in range(rng.randint(2, 4)) for send in _session(rng, f"session-{number}")]
-    events = [_event(rng) for _ in range(rng.randint(2, 7))]
+    events = [_event(rng) for _ in range(rng.randint(2, 7))] + _theme(rng)
     return Plan(
         seed=seed,
         stage=rng.choice(("copy", "ask")),
@@ -80,6 +80,31 @@ def _session(rng: random.Random, session_id: str) -> list[Send]:
             kind: tuple[Literal["rubbish", "wrong key", "unbearable"], ...] = ("rubbish", "wrong key", "unbearable")
             sends.append(Send(at_s, session_id, -1, rng.choice(kind)))
     return sends
+
+
+def _theme(rng: random.Random) -> list[Event]:
+    """What goes together, and seldom comes together by chance."""
+    at_s = TRAFFIC_S * rng.random()
+    match rng.randrange(6):
+        case 0:  # a stream that is cut and joined while the calls hang, so that shards leave much to their children
+            deeds: list[Deed] = ["split", "split", "merge", "split", "merge", "merge"]
+            storm = [
+                Event(at_s + 0.1 + n * rng.choice((0.1, 1.0, 3.0)), deed, 0.0, rng.random(), Trouble())
+                for n, deed in enumerate(deeds)
+            ]
+            return [
+                Event(at_s, "oracle", rng.choice((3.0, 8.0)), rng.choice((0.2, 0.8)), Trouble()),
+                Event(at_s + 6.0 * rng.random(), "tables", 2.0, 0.0, Trouble(away=True)),
+                *storm,
+            ]
+        case 1:  # writes that time out and come late, and an owner that dies
+            return [
+                Event(at_s, "tables", 6.0, 0.0, Trouble(timed_out=0.5)),
+                Event(at_s + 3.0 + 5.0 * rng.random(), "kill", 1.0, rng.random(), Trouble()),
+                Event(at_s + 6.0 + 5.0 * rng.random(), "kill", 1.0, rng.random(), Trouble()),
+            ]
+        case _:
+            return []
 
 
 def _event(rng: random.Random) -> Event:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.world import run_seed
+from tests.simulation.network import Trouble
+from tests.simulation.plan import Event, Plan, Send
+from tests.simulation.world import run_plan, run_seed
 
 SCHEDULES = 2_000
 GROUPS = 8
@@ -27,6 +29,28 @@ def test_every_word_once_in_order_or_in_the_dead_letters(group: int) -> None:
 @pytest.mark.parametrize("seed", FOUND, ids=FOUND.get)
 def test_what_was_found_stays_mended(seed: int) -> None:
     assert run_seed(seed).breaches == []
+
+
+@pytest.mark.parametrize("killed_at_s", [0.9, 5.0])
+def test_a_parent_that_is_gone_with_its_records_holds_nobody_up(killed_at_s: float) -> None:
+    """Killed before the parent was worked off: nobody can end it. After it: what it left cannot be read."""
+    events = [
+        Event(killed_at_s, "kill", 4.0, 0.9, Trouble()),
+        Event(1.0, "split", 0.0, 0.0, Trouble()),
+        Event(killed_at_s + 0.5, "expire", 0.0, 0.0, Trouble()),
+    ]
+    plan = Plan(
+        seed=1,
+        stage="copy",
+        workers=1,
+        input_shards=1,
+        output_shards=1,
+        idle_ms=1_500,
+        snapshot_every_ms=1_000,
+        sends=[Send(10.0 + n / 10, f"session-{n % 3}", n // 3, "chunk") for n in range(30)],
+        events=sorted(events, key=lambda event: event.at_s),
+    )
+    assert run_plan(plan).breaches == []
 
 
 def test_the_schedules_are_hard() -> None:

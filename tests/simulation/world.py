@@ -202,6 +202,8 @@ class World:
                 self._split("in" if event.deed == "split" else "out", event.size)
             case "merge" | "merge output":
                 self._merge("in" if event.deed == "merge" else "out", event.size)
+            case "expire":
+                self._kinesis.expire("in")
             case "kinesis":
                 self._later(self._trouble(self._to_streams, event))
             case "tables":
@@ -293,7 +295,7 @@ class World:
         for shard in self._kinesis.streams["in"].shards:
             row = rows.get((shard.shard_id, ""))
             ended = row is not None and row["checkpoint"]["S"] == "SHARD_END"
-            if not (shard.shard_id in at_work if shard.is_open else ended):
+            if shard.uid not in self._kinesis.expired and not (shard.shard_id in at_work if shard.is_open else ended):
                 left.append(f"{shard.shard_id} is {'not read' if shard.is_open else 'not ended'}")
         for process, one in self._runtimes:
             if not process.dead and not one._stopped:
@@ -321,8 +323,9 @@ class World:
         _, pending = await asyncio.wait([life.task for life in alive], timeout=20)
         if pending:
             self._checks.breaches.append("a worker does not stop")
-        leases = self._tables.rows["leases"].items()
-        owned = [key for (key, _), row in leases if "leaseOwner" in row and row["checkpoint"]["S"] != "SHARD_END"]
+        leases = self._tables.rows["leases"]
+        ids = [shard.shard_id for shard in self._kinesis.streams["in"].open_shards]
+        owned = [shard_id for shard_id in ids if "leaseOwner" in leases[shard_id, ""]]
         if owned:
             self._checks.breaches.append(f"not released: {owned}")
 

@@ -213,3 +213,16 @@ async def test_cancelled_calls_never_answer() -> None:
     await desk.after(1)
     await desk.calls.close()
     assert [(session_id, reply.call_id) for session_id, reply in desk.replies] == [("t", "3")]
+
+
+async def test_a_long_lived_call_that_comes_to_life_closes_the_breaker_at_once() -> None:
+    oracle = Oracle()
+    oracle.gate.clear()
+    desk = Desk(oracle)
+    for _ in range(FAILURES_TO_OPEN):
+        desk.breakers["oracle"].failed(0)
+    desk.calls.start("s", Call("1", Listen("hello")))
+    (reply,) = await desk.after(1)
+    assert not reply.last
+    assert not desk.breakers["oracle"].is_open()
+    await desk.calls.close()

@@ -124,13 +124,13 @@ class Unruly:
         self.gate = asyncio.Event()
         self.sent: list[bytes] = []
 
-    async def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+    async def put_records(self, **arguments: Any) -> dict[str, Any]:
         await self.gate.wait()
-        self.sent += [row["Data"] for row in Records]
-        if b"unforeseen" in self.sent:
-            self.sent.clear()
+        rows = [row["Data"] for row in arguments["Records"]]
+        if b"unforeseen" in rows:
             raise LookupError
-        return {"Records": [{"ShardId": "s", "SequenceNumber": "1"} for _ in Records]}
+        self.sent += rows
+        return {"Records": [{"ShardId": "s", "SequenceNumber": "1"} for _ in rows]}
 
 
 async def test_an_error_that_nobody_foresaw_reaches_who_waits_and_frees_the_key() -> None:
