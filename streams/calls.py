@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from streams.errors import HeraldError, PermanentError, TimedOut
+from streams.errors import HeraldError, PermanentError, Throttled, TimedOut
 from streams.policy import ROUNDS, Breaker, backoff_ms
 from streams.stage import Call, Reply, Request, Service
 from streams.telemetry import Log, Metrics, place_of
@@ -119,7 +119,9 @@ class Calls:
         self._metrics.add(f"{request.dependency.capitalize()}CallErrors")
         if not request.guarded:
             return
-        if error.retryable and not attempt.replied:
+        if isinstance(error, Throttled) and request.long_lived:
+            breaker.abandoned()  # the account has no more streams: this session waits, the others have theirs
+        elif error.retryable and not attempt.replied:
             was_open = breaker.is_open()
             breaker.failed(_now_ms(), attempt.called_ms)
             if breaker.is_open() and not was_open:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from streams.errors import Failure
+from streams.isolation import Isolated
 from streams.outbox import Mark, Outbox, Settle
 from streams.records import Record
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Stage
@@ -67,7 +68,14 @@ class Forget(NamedTuple):
     session_id: str
 
 
-Deed: TypeAlias = Put | Perform | Bury | Save | Forget | Count
+class GiveUp(NamedTuple):
+    """The session's stage has failed: cancel its calls, and say so."""
+
+    session_id: str
+    failure: Failure
+
+
+Deed: TypeAlias = Put | Perform | Bury | Save | Forget | GiveUp | Count
 
 
 class _Candidate(NamedTuple):
@@ -90,6 +98,7 @@ class _Session:
         self.candidate_at_ms = now_ms
         self.active_at_ms = now_ms
         self.calls: set[str] = set()
+        self.given_up = False
 
 
 class Driver:
@@ -187,11 +196,7 @@ class Driver:
         self._covered.add(received.position)
         self._open.add(received.position)
         self._open_bytes += size_bytes
-        try:
-            effects = list(session.stage.on_record(received, now_ms))
-        except Exception as error:  # noqa: BLE001 - whatever a record does to a stage, the shard goes on without it
-            effects = [Reject(received.position, _poison(error))]
-        return self._after(session_id, session, effects, now_ms)
+        return self._after(session_id, session, session.stage.on_record(received, now_ms), now_ms)
 
     def on_reply(self, session_id: str, reply: Reply, now_ms: int) -> list[Deed]:
         """Give a stage the answer to its call. Answers for sessions that left memory are dropped."""
@@ -265,6 +270,10 @@ class Driver:
         else:
             self._held.pop(session_id, None)
         self._consider_candidate(session, now_ms)
+        if isinstance(session.stage, Isolated) and session.stage.failure is not None and not session.given_up:
+            session.given_up = True
+            session.calls.clear()
+            deeds.append(GiveUp(session_id, session.stage.failure))
         return deeds + self._pump(session_id, session)
 
     def _consider_candidate(self, session: _Session, now_ms: int) -> None:
@@ -341,12 +350,3 @@ class Driver:
             and len(session.outbox) == 0
             and session.stage.wake_at_ms() is None
         )
-
-
-def _poison(error: Exception) -> Failure:
-    """Where a stage failed on an input; never what the error says, since that may repeat what was said."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace is not None else "?"
-    return Failure(code="StageError", message=f"{type(error).__name__} in {place}", retryable=False)

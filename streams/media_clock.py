@@ -59,10 +59,12 @@ class MediaClock:
         if last.captured_end_ms is None:
             return 0
         late_ms = captured_ms - last.captured_end_ms
+        believed_ms = BURST_MS
         if last.admitted_at_ms is not None:
-            late_ms = min(late_ms, max(0, chunk.admitted_at_ms - last.admitted_at_ms) + BURST_MS)
+            believed_ms += max(0, chunk.admitted_at_ms - last.admitted_at_ms)
+            late_ms = min(late_ms, believed_ms)
         by_capture = late_ms * SAMPLES_PER_MS if late_ms > JITTER_MS else 0
         if chunk.connection != last.connection or chunk.sequence is None or last.sequence is None:
             return by_capture
         skipped = max(0, chunk.sequence - last.sequence - 1)
-        return max(skipped * samples, by_capture)
+        return max(min(skipped * samples, believed_ms * SAMPLES_PER_MS), by_capture)

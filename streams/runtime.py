@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from streams.calls import Calls
 from streams.dead_letters import DeadLetters
-from streams.driver import Bury, Deed, Driver, Forget, Perform, Put, Save
+from streams.driver import Bury, Deed, Driver, Forget, GiveUp, Perform, Put, Save
 from streams.errors import BadRecord, Failure, HeraldError, LeaseLost
+from streams.isolation import Isolated
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
 from streams.policy import Breaker, backoff_ms
@@ -179,7 +180,8 @@ class ShardRuntime:
             self._restore(session_id, snapshots.get(session_id))
 
     def _restore(self, session_id: str, snapshot: Snapshot | None) -> None:
-        stage = self._equipment.build(session_id, snapshot.state if snapshot else None)
+        state = snapshot.state if snapshot else None
+        stage = Isolated(lambda: self._equipment.build(session_id, state), state)
         place = held = snapshot.place if snapshot else None
         for emitted in self._emitted.pop(session_id, []):
             if place is None or emitted.place > place:
@@ -212,6 +214,10 @@ class ShardRuntime:
                 case Forget(session_id):
                     self._calls.cancel(session_id)
                     self._covered.pop(session_id, None)
+                case GiveUp(session_id, failure):
+                    self._calls.cancel(session_id)
+                    self._equipment.metrics.add("SessionsGivenUp")
+                    self._equipment.log.error("session", f"given up: {failure.message}", session_id, code=failure.code)
                 case Count(metric, value, unit):
                     self._equipment.metrics.add(metric, value, unit)
 
@@ -233,7 +239,7 @@ class ShardRuntime:
         self._equipment.journal.note(session_id, "reply", now_ms, reply=reply)
         try:
             self._do(self._driver.on_reply(session_id, reply, now_ms))
-        except Exception as error:  # noqa: BLE001 - a stage that fails on a reply has no way on: end loudly
+        except Exception as error:  # noqa: BLE001 - a call's task must not swallow what is wrong here: end loudly
             self._fail(error)
         self._forget_records()
 

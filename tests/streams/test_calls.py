@@ -9,7 +9,7 @@ import pytest
 
 from streams import calls as calls_module
 from streams.calls import Calls
-from streams.errors import HeraldError, Refused, StreamBroken, Unavailable
+from streams.errors import HeraldError, Refused, StreamBroken, Throttled, Unavailable
 from streams.policy import FAILURES_TO_OPEN, ROUNDS, Breaker
 from streams.stage import Call, Replies, Reply, Request
 from streams.telemetry import Log, Metrics
@@ -226,3 +226,12 @@ async def test_a_long_lived_call_that_comes_to_life_closes_the_breaker_at_once()
     assert not reply.last
     assert not desk.breakers["oracle"].is_open()
     await desk.calls.close()
+
+
+async def test_a_full_service_holds_back_who_asks_for_a_stream_and_nobody_else() -> None:
+    oracle = Oracle([Throttled("x")] * 20)
+    desk = Desk(oracle)
+    desk.calls.start("s", Call("1", Listen("silence")))
+    (reply,) = await desk.after(1)
+    assert reply.failure == Throttled("x").as_failure()
+    assert not desk.breakers["oracle"].is_open()

@@ -14,11 +14,13 @@ from streams.driver import (
     Bury,
     Driver,
     Forget,
+    GiveUp,
     Perform,
     Put,
     Save,
 )
 from streams.errors import Failure
+from streams.isolation import Isolated
 from streams.records import Record, SessionEvent
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Request
 
@@ -161,20 +163,6 @@ def test_a_rejected_input_is_done_when_it_is_buried() -> None:
     assert driver.open_records() == 0
 
 
-def test_what_an_input_does_to_its_stage_is_a_rejection_that_repeats_nothing() -> None:
-    def explode(received: Input) -> Iterable[Effect]:
-        yield Emit(received.record)
-        raise ValueError("the words that were said")
-
-    driver, _ = driver_with(explode)
-    deeds = driver.on_input(given(1), 10, 0)
-    assert len(deeds) == 1
-    assert isinstance(deeds[0], Bury)
-    assert deeds[0].failure.code == "StageError"
-    assert "ValueError in explode" in deeds[0].failure.message
-    assert "words" not in deeds[0].failure.message
-
-
 def test_an_input_that_cannot_be_read_holds_the_checkpoint_until_it_is_kept() -> None:
     driver, _ = driver_with(copy)
     driver.hold(at(1))
@@ -209,6 +197,29 @@ def test_calls_are_performed_and_late_replies_to_forgotten_sessions_dropped() ->
     assert driver.open_calls() == 0
     assert driver.on_reply("nobody", Reply("1", at(1)), 0) == []
     assert len(stages[0].replies) == 2
+
+
+def test_a_session_whose_stage_failed_is_given_up_once_with_all_that_it_had() -> None:
+    class Failing(Scripted):
+        def on_reply(self, reply: Reply, now_ms: int) -> Iterable[Effect]:
+            raise KeyError("the words that were said")
+
+    driver = Driver()
+    driver.admit("s", Isolated(lambda: Failing(ask), None), None, None, 0)
+    driver.on_input(given(1), 10, 0)
+    driver.on_input(given(2), 10, 0)
+    bury, give_up = sorted(driver.on_reply("s", Reply("1", at(1)), 0), key=lambda deed: type(deed).__name__)
+    assert isinstance(bury, Bury)
+    assert bury.position == at(1)
+    assert isinstance(give_up, GiveUp)
+    assert "words" not in give_up.failure.message
+    assert driver.open_calls() == 0
+    (second,) = driver.on_buried("s", at(1))
+    assert isinstance(second, Bury)
+    assert second.position == at(2)
+    driver.on_buried("s", at(2))
+    assert driver.settled()
+    assert [type(deed) for deed in driver.on_timer(SNAPSHOT_EVERY_MS)] == [Save]
 
 
 def test_stages_are_woken_when_they_asked_for_it() -> None:

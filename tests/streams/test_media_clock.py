@@ -61,6 +61,14 @@ def test_a_speaker_s_wrong_clock_moves_the_media_clock_no_further_than_the_gatew
     assert start == 200 * SAMPLES_PER_MS + missing
 
 
+def test_a_sequence_out_of_this_world_moves_it_no_further_either() -> None:
+    clock = MediaClock()
+    clock.place(chunk(0, 0))
+    _, missing = clock.place(chunk(100, 2**53))
+    assert missing // SAMPLES_PER_MS == 100 + BURST_MS
+    assert clock.now_ms == 100 + 100 + BURST_MS + 100
+
+
 def test_a_burst_after_a_stall_keeps_its_gaps() -> None:
     stalled = [chunk(0, 0, admitted_ms=8_000), chunk(4_000, 1, admitted_ms=8_001)]
     assert starts_ms(stalled) == [0, 4_000]
