@@ -2,8 +2,8 @@
 
 A smooth mapping through the points that row L3 names: in the middle of each of its bands stands that band's value, and
 between the points lines run, so that a little quieter or slower is always spoken a little softer or slower. Row L3
-counts a beat per word or so: its medium is 130 to 160 a minute. The emotion stage hears every syllable: read speech at a
-normal pace has 280 onsets in a minute of speech. So onsets are brought to L3's scale first.
+counts a beat per word or so: its medium is 130 to 160 a minute. The emotion stage hears every syllable: read speech at
+a normal pace has 280 onsets in a minute of speech. So onsets are brought to L3's scale first.
 """
 
 from collections.abc import Sequence
