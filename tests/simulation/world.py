@@ -224,13 +224,12 @@ class World:
 
     async def _pause(self, event: Event, life: _Life) -> None:
         self._loop.pause(life.process)
-        is_replaced = event.size < 0.1  # by one with its own id, as a supervisor would that thinks it dead
-        if event.size < 0.3:
-            self._start(life.worker_id if is_replaced else None)
+        if event.size < 0.3:  # the lowest: by one with its own id, as a supervisor would that thinks it dead
+            self._start(life.worker_id if event.size < 0.1 else None)
         await asyncio.sleep(event.lasts_s)
         self._loop.resume(life.process)
-        if is_replaced:
-            await asyncio.sleep(FAILOVER_S / 2)
+        if any(other.worker_id == life.worker_id and other is not life for other in self._alive()):
+            await asyncio.sleep(FAILOVER_S / 2)  # under one id they take the leases from each other until one ends
             await self._loop.kill(life.process)
 
     async def _downtime(self) -> None:
