@@ -7,6 +7,7 @@
 A part that serves gives its address to the environment of those that wait for it, and of `herald env`.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -19,6 +20,12 @@ PREFIX: Final = "herald"
 ENGINES: Final = ("pocketsphinx", "tones")
 READY_WITHIN_S: Final = 60.0
 """Loading a recogniser's model takes a second; on a busy machine many times that."""
+TONE_STREAMS: Final = 200
+"""The service's own quota is 25 streams at once; a stream of tones takes 0.002 of a core."""
+SPHINX_STREAMS_PER_CORE: Final = 6
+"""Real time takes 0.1 to 0.2 of a core and 90 MB of memory a stream."""
+SPHINX_LANGUAGE: Final = "en-US"
+"""The one that PocketSphinx's own model hears."""
 
 
 class Options(NamedTuple):
@@ -84,6 +91,29 @@ def _twin(name: str, *arguments: Callable[[Context], list[str]]) -> Callable[[Co
     return command
 
 
+def _recogniser(context: Context) -> list[str]:
+    """The twin's quota of streams is what its engine has room for, so that it refuses nobody before it must."""
+    if context.options.engine == "tones":
+        room = ["--tones-max-streams", str(TONE_STREAMS)]
+        streams = TONE_STREAMS
+    else:
+        workers = os.cpu_count() or 1
+        room = ["--workers", str(workers), "--streams-per-worker", str(SPHINX_STREAMS_PER_CORE)]
+        streams = workers * SPHINX_STREAMS_PER_CORE
+    certificates = str(context.paths.keys)
+    return [
+        *("--engine", context.options.engine, "--certificates", certificates),
+        *("--max-concurrent-streams", str(streams), *room),
+    ]
+
+
+def _gateway_environment(context: Context) -> dict[str, str]:
+    own = {"POWERTOOLS_SERVICE_NAME": "gateway"}
+    if context.options.engine == "pocketsphinx":
+        own["SOURCE_LANGUAGES"] = SPHINX_LANGUAGE  # a session that nobody could hear is refused at the door
+    return own
+
+
 def _stage(name: str) -> Part:
     needs = {
         "transcribe": ("provision", "transcribe-twin"),
@@ -113,7 +143,7 @@ PARTS: Final = (
     Part("kinesis", _twin("kinesis", lambda c: ["--data", str(c.paths.kinesis)]), gives="AWS_ENDPOINT_URL_KINESIS"),
     Part(
         "transcribe-twin",
-        _twin("transcribe", lambda c: ["--engine", c.options.engine, "--certificates", str(c.paths.keys)]),
+        _twin("transcribe", _recogniser),
         gives="TRANSCRIBE_ENDPOINT_URL",
         gives_more={"control": "HERALD_TRANSCRIBE_CONTROL_URL"},
     ),
@@ -130,7 +160,7 @@ PARTS: Final = (
         lambda c: program("local.gateway", "--port", str(c.options.port)),
         ("provision", "translate-twin", "polly-twin"),
         gives="AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
-        environment=lambda _: {"POWERTOOLS_SERVICE_NAME": "gateway"},
+        environment=_gateway_environment,
     ),
     *(_stage(name) for name in ("transcribe", "emotion", "translate", "broadcast")),
 )

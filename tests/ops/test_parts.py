@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,21 @@ def test_a_users_account_does_not_leak_into_the_stack() -> None:
     assert environment["STABILITY_THRESHOLD"] == "0.9"
     assert environment["AWS_CONFIG_FILE"] == "/dev/null"
     assert environment["PATH"] == "/bin"
+
+
+def test_the_recognisers_quota_is_its_engines_room() -> None:
+    paths = Paths(Path("/state"))
+    tones = part("transcribe-twin").command(Context(Options(engine="tones"), paths, 0))
+    speech = part("transcribe-twin").command(Context(Options(engine="pocketsphinx"), paths, 0))
+
+    assert int(tones[tones.index("--max-concurrent-streams") + 1]) >= 100
+    workers, each = (int(speech[speech.index(name) + 1]) for name in ("--workers", "--streams-per-worker"))
+    assert workers == os.cpu_count()
+    assert int(speech[speech.index("--max-concurrent-streams") + 1]) == workers * each
+
+
+def test_the_door_knows_what_the_engine_can_hear() -> None:
+    gateway = part("gateway")
+    paths = Paths(Path("/state"))
+    assert gateway.environment(Context(Options(engine="pocketsphinx"), paths, 0))["SOURCE_LANGUAGES"] == "en-US"
+    assert "SOURCE_LANGUAGES" not in gateway.environment(Context(Options(engine="tones"), paths, 0))
