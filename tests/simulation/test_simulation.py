@@ -13,7 +13,11 @@ from tests.simulation.world import run_plan, run_seed
 SCHEDULES = 2_000
 GROUPS = 8
 
-FOUND: dict[int, str] = {}
+FOUND = {
+    3: "after a reshard or a restart a session's snapshot was refused for ever, and the shard taken again for ever",
+    5: "an emit overtook the burial of the input before it; a throttle while a shard was closed ended the worker",
+    337: "a breaker whose callers were gone stopped reading for ever",
+}
 """Seeds that found a bug, and what it was."""
 
 
