@@ -16,8 +16,11 @@ from ops.errors import CommandError
 _PR_SET_PDEATHSIG: Final = 1
 """<linux/prctl.h>: the signal that the kernel sends here when the parent ends."""
 LOOK_EVERY_S: Final = 0.03
-TERMINATE_GRACE_S: Final = 3.0
-"""From SIGTERM to SIGKILL; with what follows it stays below the 5 s in which `up` must have stopped everything."""
+STAGE_GRACE_S: Final = 2.2
+"""From SIGTERM to SIGKILL: a stage drains, and writes where it is."""
+GRACE_S: Final = 1.7
+"""The same for all others. `up` stops the stages first: even if one of each is frozen, it has ended everything in the
+sum of both, well below the 5 s that it has."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -64,7 +67,7 @@ class Child:
                     env=dict(environment),
                     cwd=cwd,
                     start_new_session=True,
-                    preexec_fn=_end_with_parent,  # one system call; the supervisor has one thread
+                    preexec_fn=end_with_parent,  # one system call; the supervisor has one thread
                 )
             except OSError as error:
                 raise CommandError(f"{name} cannot be started: {argv[0]}: {error.strerror}; run: make setup") from error
@@ -118,7 +121,7 @@ class Child:
             lines = sum(1 for _ in file)
         return f"its log ends at {self._log}:{lines}"
 
-    async def stop(self, grace_s: float = TERMINATE_GRACE_S) -> None:
+    async def stop(self, grace_s: float = GRACE_S) -> None:
         """End it and all of its process group: SIGTERM, then SIGKILL."""
         if self._process.returncode is None:
             guard.send(self.pid, signal.SIGTERM)
@@ -138,5 +141,6 @@ def program(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """To be called in a child before its program begins: it gets SIGTERM when the thread that started it ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -23,7 +23,7 @@ from typing import IO, Final
 import aiohttp
 
 from ops import control, stack_file
-from ops.children import LOOK_EVERY_S, Child, Ready, program
+from ops.children import GRACE_S, LOOK_EVERY_S, STAGE_GRACE_S, Child, Ready, program
 from ops.errors import CommandError
 from ops.parts import PARTS, PREFIX, READY_WITHIN_S, Context, Options, Part, base_environment, child_environment, given
 from ops.parts import part as part_named
@@ -214,7 +214,7 @@ class Supervisor:
             return
         self._expected_to_end.add(name)
         try:
-            await child.stop()
+            await child.stop(STAGE_GRACE_S)
             while self._stack.parts[name].state not in ("stopped", "done"):
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
@@ -226,8 +226,8 @@ class Supervisor:
         self._expected_to_end.update(self._children)
         self._say("stopping")
         # Stages first: they drain, and write where they are to what stops after them.
-        for wave in (stages(self._children), self._children.values()):
-            await asyncio.gather(*(child.stop() for child in wave))
+        for wave, grace_s in ((stages(self._children), STAGE_GRACE_S), (self._children.values(), GRACE_S)):
+            await asyncio.gather(*(child.stop(grace_s) for child in wave))
         await asyncio.gather(*self._watchers, return_exceptions=True)
         if not self._options.keep:
             for folder in (self._paths.kinesis, self._paths.dynamodb):

@@ -15,6 +15,8 @@ from ops.errors import CommandError
 from ops.paths import PROJECT, Paths
 from ops.supervisor import check_port, free_port, only_one
 
+STOPPED_WITHIN_S = 4.5
+
 
 def test_a_busy_port_is_named() -> None:
     with socket.socket() as taken:
@@ -60,7 +62,8 @@ def until(process: subprocess.Popen[str], beginning: str) -> str:
 
 
 def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+    found: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -71,6 +74,16 @@ def test_however_it_ends_no_process_is_left(supervisor: subprocess.Popen[str], n
     assert supervisor.wait(10) == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     _, alive = psutil.wait_procs(left, timeout=10)
     assert not alive
+
+
+def test_frozen_parts_do_not_hold_up_the_end(supervisor: subprocess.Popen[str], tmp_path: Path) -> None:
+    parts = json.loads((tmp_path / "stack.json").read_text())["parts"]
+    left = descendants(supervisor)
+    for name in ("broadcast", "gateway"):
+        os.kill(parts[name]["pid"], signal.SIGSTOP)
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(STOPPED_WITHIN_S) == 0
+    assert not [process for process in left if process.is_running()]
 
 
 def test_a_part_that_dies_is_named_and_can_be_started_again(supervisor: subprocess.Popen[str], tmp_path: Path) -> None:
