@@ -1,6 +1,7 @@
 """How do people run it? The `herald` command.
 
-    main         the commands and their options
+    main         where it begins; a Ctrl-C is quiet
+    commands     the commands and their options
     supervisor   `up`: starts the parts, watches them, stops them
       parts      which programs there are, what each needs first, what each is told
       children   one running program: its log, its `ready` line, its end
@@ -16,5 +17,5 @@
       report       the object of `--json`, and the text for people
       sound, page, picture   what the demo leaves in a folder
 
-Start with `main`, then `supervisor` or `demo`. Nothing here is imported by the system that it runs.
+Start with `commands`, then `supervisor` or `demo`. Nothing here is imported by the system that it runs.
 """

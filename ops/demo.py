@@ -16,7 +16,7 @@ import msgspec
 from ops import report as reports
 from ops import stack_file, tokens
 from ops.audio_files import Pcm, Recording, Talk, join, read, wav
-from ops.children import LOOK_EVERY_S, program
+from ops.children import LOOK_EVERY_S, end_with_parent, program
 from ops.errors import CommandError
 from ops.listener import Listener
 from ops.observed import Observed, observe
@@ -112,7 +112,12 @@ async def a_stack(wish: Wish, paths: Paths) -> AsyncIterator[Stack]:
     port = wish.port if wish.port else free_port()
     argv = program("ops", "up", "--port", str(port), "--engine", wish.engine, "--shards", str(wish.shards))
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True, cwd=PROJECT
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=sys.stderr,
+        start_new_session=True,  # a terminal's Ctrl-C reaches only the demo, which stops it
+        preexec_fn=end_with_parent,  # however the demo ends
+        cwd=PROJECT,
     )
     try:
         yield await _until_ready(paths, lambda: process.returncode)

@@ -1,40 +1,37 @@
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ops.main import main
+from ops.paths import PROJECT
 
 
-@pytest.fixture(autouse=True)
-def no_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_lines_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HERALD_DIR", str(tmp_path))
+    assert main(["env"]) == 1
 
 
-@pytest.mark.parametrize("argv", [["env"], ["token"], ["restart", "kinesis"]])
-def test_without_a_stack_the_remedy_is_named(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(argv) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "herald up" in err
-
-
-def test_an_unknown_part(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["restart", "none"]) == 1
-    assert "there are: dynamodb" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("argv", [[], ["up", "--port", "70000"], ["up", "--shards", "0"], ["demo", "--gap", "-1"]])
-def test_a_wrong_command_line(argv: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(argv)
-    assert ended.value.code == 2
-
-
-def test_a_missing_recording_is_named_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--audio", "none.wav"]) == 1
-    assert "none.wav: No such file" in capsys.readouterr().err
-
-
-def test_no_languages(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--to", ","]) == 1
-    assert "--to" in capsys.readouterr().err
+def test_ctrl_c_is_quiet_while_modules_are_still_imported(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "ops", "up", "--port", "0"],
+        cwd=PROJECT,
+        env={**os.environ, "HERALD_DIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:  # a line for each module that was imported
+            if line.endswith(" ops.errors\n"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert not [line for line in err.splitlines() if not line.startswith("import time:")]
