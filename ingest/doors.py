@@ -1,13 +1,18 @@
 """What the Connections table says of a speaker, kept for a moment: one round trip reads the door and counts the chunks.
 
 Between invocations an instance knows a connection for `rate.LEASE_MS` at the most, and `MAX_ENTRIES` of them; so a
-pause or a mute shuts the door within that time, and most chunks need no round trip.
+pause or a mute shuts the door within that time, and most chunks need no round trip. The time is counted from when the
+row was asked for, not from the answer, which may be older than it looks.
+
+A chunk goes by what is known for so long, or by an answer that was asked for after the chunk came, however long that
+took: so each chunk waits for two answers at the most (one that was on its way, and its own), and a table that is slower
+than `rate.LEASE_MS` slows audio, but stops none.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -16,11 +21,17 @@ from ingest.admission import Door
 from ingest.format import FormatCheck
 from ingest.rate import LEASE_MS, Ledger, Verdict, Window
 from streams.aws import as_error
+from streams.errors import TimedOut
 
 MAX_ENTRIES: Final = 4096
 """Connections that an instance remembers; each is some kilobytes at most."""
 REFRESH_AFTER_MS: Final = 200
 """From this age on an entry is asked for again while a chunk is on its way to Kinesis, so that none waits for it."""
+ASK_WITHIN_S: Final = 10.0
+"""A chunk that has waited so long for answers is given up: speech that is so late is of no use."""
+MAX_ASKS: Final = 8
+"""Answers that a chunk may wait for to be counted. More than two are needed only where others, here or in other
+instances, took what was leased for it."""
 LEDGER: Final = "rate-"
 """Ledgers are attributes of the row, one per instance."""
 STALE_LEDGER_MS: Final = 60_000
@@ -31,7 +42,10 @@ _decoder = msgspec.msgpack.Decoder(Ledger)
 
 
 class Entry:
-    """A connection, as this instance knows it. door is None when there is no such connection."""
+    """A connection, as this instance knows it. door is None when there is no such connection.
+
+    asked: how many times its row was asked for; learned: the number of the latest question that has been answered.
+    """
 
     def __init__(self, limit: int) -> None:
         self.door: Door | None = None
@@ -39,9 +53,28 @@ class Entry:
         self.format = FormatCheck()
         self.warned_at_ms = 0.0
         self.until_ms = 0.0
+        self.asked = 0
+        self.learned = 0
         self.asking: asyncio.Future[None] | None = None
         self.waiting = 0
         self.stale: list[str] = []
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is on its way. A question that is over counts as over, whoever has noticed."""
+        return self.asking is not None and not self.asking.done()
+
+
+class Visit(NamedTuple):
+    """A chunk at the door. asked: how many questions were asked before it came; answers to later ones are fresh."""
+
+    entry: Entry
+    asked: int
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what the entry says was asked for after the chunk came."""
+        return self.entry.learned > self.asked
 
 
 class Doors:
@@ -55,8 +88,8 @@ class Doors:
         self._now_ms = now_ms
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
-    async def entry(self, connection_id: str) -> Entry:
-        """The connection's entry, not older than LEASE_MS. Raises HeraldError."""
+    async def visit(self, connection_id: str) -> Visit:
+        """The connection's entry, not older than LEASE_MS or than this call. Raises HeraldError."""
         entry = self._entries.get(connection_id)
         if entry is None:
             entry = self._entries[connection_id] = Entry(self._limit)
@@ -64,24 +97,31 @@ class Doors:
                 self._entries.popitem(last=False)
         else:
             self._entries.move_to_end(connection_id)
-        while self._now_ms() >= entry.until_ms:
+        visit = Visit(entry, entry.asked)
+        for _ in range(MAX_ASKS):
+            if self._now_ms() < entry.until_ms or visit.is_fresh:
+                return visit
             await self._ask(connection_id, entry)
-        return entry
+        raise TimedOut("reading a speaker's row: no answer in time")
 
-    async def admit(self, connection_id: str, entry: Entry, arrived_ms: int) -> bool:
+    async def admit(self, connection_id: str, visit: Visit, arrived_ms: int) -> bool:
         """Count a chunk; False when it is over the limit. Raises HeraldError."""
-        while True:
-            verdict = entry.window.admit(arrived_ms, self._now_ms())
+        entry = visit.entry
+        for _ in range(MAX_ASKS):
+            verdict = entry.window.admit(arrived_ms, self._now_ms(), is_fresh=visit.is_fresh)
             if verdict is not Verdict.ASK:
                 return verdict is Verdict.PASS
             await self._ask(connection_id, entry)
+        raise TimedOut("counting a chunk: no room in time")
 
     def refresh_ahead(self, connection_id: str, entry: Entry) -> asyncio.Future[None] | None:
         """Begin to ask again before one has to, beside whatever else a chunk waits for; None when it is too early.
 
-        Whoever gets it awaits it. Its failure says nothing about the chunk at hand: the next one asks again.
+        None too when it is too late: then whoever comes next asks. Whoever gets it awaits it. Its failure says nothing
+        about the chunk at hand: the next one asks again.
         """
-        if entry.asking is not None or self._now_ms() < entry.until_ms - LEASE_MS + REFRESH_AFTER_MS:
+        age_ms = self._now_ms() - (entry.until_ms - LEASE_MS)
+        if entry.is_asking or not REFRESH_AFTER_MS <= age_ms < LEASE_MS:
             return None
         return asyncio.ensure_future(self._ask(connection_id, entry))
 
@@ -90,21 +130,21 @@ class Doors:
         self._entries.pop(connection_id, None)
 
     async def _ask(self, connection_id: str, entry: Entry) -> None:
-        """One round trip, shared by all that wait for it."""
+        """Wait for an answer: the one that is on its way, or else a new one. It always yields to the loop."""
         entry.waiting += 1
         try:
-            if entry.asking is not None:
+            if entry.asking is None or entry.asking.done():
+                entry.asked += 1
+                entry.asking = asyncio.ensure_future(self._update(connection_id, entry, entry.asked))
+                entry.asking.add_done_callback(_note_outcome)
+            async with asyncio.timeout(ASK_WITHIN_S):
                 await asyncio.shield(entry.asking)
-                return
-            entry.asking = asyncio.ensure_future(self._update(connection_id, entry))
-            try:
-                await asyncio.shield(entry.asking)
-            finally:
-                entry.asking = None
+        except TimeoutError as error:
+            raise as_error(error, "reading a speaker's row") from error
         finally:
             entry.waiting -= 1
 
-    async def _update(self, connection_id: str, entry: Entry) -> None:
+    async def _update(self, connection_id: str, entry: Entry, number: int) -> None:
         now_ms = self._now_ms()
         mine = entry.window.declare(now_ms, wanted=entry.waiting)
         names = {"#mine": self._attribute} | {f"#old{n}": name for n, name in enumerate(entry.stale)}
@@ -132,6 +172,7 @@ class Doors:
         entry.stale = [name for name, ledger in others.items() if now_ms - ledger.until_ms > STALE_LEDGER_MS]
         entry.window.learn(others.values())
         entry.until_ms = now_ms + LEASE_MS
+        entry.learned = number
 
     def _others(self, row: dict[str, Any]) -> dict[str, Ledger]:
         return {
@@ -139,6 +180,12 @@ class Doors:
             for name, value in row.items()
             if name.startswith(LEDGER) and name != self._attribute
         }
+
+
+def _note_outcome(asking: asyncio.Future[None]) -> None:
+    """Its failure is told to those who still wait; that nobody does any more is no failure of its own."""
+    if not asking.cancelled():
+        asking.exception()
 
 
 def _door(row: dict[str, Any] | None) -> Door | None:

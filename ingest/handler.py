@@ -77,12 +77,13 @@ class Ingest(NamedTuple):
             self.metrics.add("AudioProcessingLatency", (time.perf_counter() - started_s) * 1000, "Milliseconds")
 
     async def _take(self, incoming: Incoming) -> dict[str, Any]:
-        entry = await self.doors.entry(incoming.connection_id)
+        visit = await self.doors.visit(incoming.connection_id)
+        entry = visit.entry
         door = admission.check_door(entry.door)
         message = admission.parse(incoming.body)
         admission.check_session(door, message)
         admission.check_size(message)
-        if not await self.doors.admit(incoming.connection_id, entry, incoming.arrived_ms):
+        if not await self.doors.admit(incoming.connection_id, visit, incoming.arrived_ms):
             raise await self._over_the_limit(incoming.connection_id, entry)
         pcm = admission.decode_audio(message)
         fault = entry.format.check(pcm)

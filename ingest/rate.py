@@ -80,11 +80,16 @@ class Window:
     def declare(self, now_ms: float, wanted: int) -> Ledger:
         """What to write to the row: my ledger, with a new lease. wanted: chunks at hand.
 
+        Kept is the last second up to now, or up to the last chunk if that is earlier: chunks that were held up are
+        counted when they came.
+
         The old lease holds until `learn`; what passes meanwhile is covered by it for those who see the old ledger, and
         by the new one for those who see that.
         """
         since_ms = now_ms - WINDOW_MS - LATE_MS
-        passed_ms = [at_ms for at_ms in self._mine.passed_ms if at_ms > since_ms]
+        last_ms = self._mine.passed_ms[-1] if self._mine.passed_ms else now_ms
+        kept_after_ms = min(now_ms, last_ms) - WINDOW_MS - LATE_MS
+        passed_ms = [at_ms for at_ms in self._mine.passed_ms if at_ms > kept_after_ms]
         leased = wanted
         if not any(other.used(since_ms) for other in self._others):
             leased = max(wanted, _SPARE + self._limit * LEASE_MS // WINDOW_MS)
@@ -100,9 +105,13 @@ class Window:
         self._until_ms = self._mine.until_ms
         self._left = self._mine.leased - self._passed_since_declared
 
-    def admit(self, arrived_ms: float, now_ms: float) -> Verdict:
-        """Whether a chunk may pass. arrived_ms: on the gateway's clock; now_ms: on this instance's."""
-        if now_ms >= self._until_ms:
+    def admit(self, arrived_ms: float, now_ms: float, *, is_fresh: bool = False) -> Verdict:
+        """Whether a chunk may pass. arrived_ms: on the gateway's clock; now_ms: on this instance's.
+
+        is_fresh: the row was asked for after the chunk came. Then the lease covers it even if the answer took longer
+        than the lease lasts: it is counted when it came, which was before the lease began.
+        """
+        if now_ms >= self._until_ms and not is_fresh:
             return Verdict.ASK
         at_ms = self._placed(arrived_ms)
         after_ms = at_ms - WINDOW_MS + _ROUNDING_MS

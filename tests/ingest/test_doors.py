@@ -8,9 +8,9 @@ import pytest
 from gateway.admission import Connection
 from gateway.tables import Tables
 from ingest.admission import Door
-from ingest.doors import LEDGER, MAX_ENTRIES, REFRESH_AFTER_MS, STALE_LEDGER_MS, Doors
-from ingest.rate import LEASE_MS
-from streams.errors import HeraldError
+from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, REFRESH_AFTER_MS, STALE_LEDGER_MS, Doors
+from ingest.rate import LEASE_MS, Verdict, Window
+from streams.errors import HeraldError, TimedOut
 
 T0 = 1_700_000_000_000
 SPEAKER = Connection("c1", "golden-eagle-427", "speaker")
@@ -30,9 +30,9 @@ class Instance:
         return await self._client.update_item(**arguments)
 
     async def take(self, connection_id: str = "c1") -> bool:
-        entry = await self.doors.entry(connection_id)
-        assert entry.door is not None
-        return await self.doors.admit(connection_id, entry, self.now_ms)
+        visit = await self.doors.visit(connection_id)
+        assert visit.entry.door is not None
+        return await self.doors.admit(connection_id, visit, self.now_ms)
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ async def instance(dynamo: Any, prefix: str, tables: Tables) -> Instance:
 
 async def test_what_the_row_says(instance: Instance, tables: Tables) -> None:
     await tables.add_listener(Connection("l1", "golden-eagle-427", "listener"), T0)
-    assert (await instance.doors.entry("c1")).door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
-    listener = (await instance.doors.entry("l1")).door
+    assert (await instance.doors.visit("c1")).entry.door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
+    listener = (await instance.doors.visit("l1")).entry.door
     assert listener is not None
     assert listener.role == "listener"
-    assert (await instance.doors.entry("nobody")).door is None
+    assert (await instance.doors.visit("nobody")).entry.door is None
 
 
 async def test_one_round_trip_reads_the_door_and_counts_the_chunk(instance: Instance) -> None:
@@ -59,9 +59,9 @@ async def test_a_shut_door_is_seen_within_the_bound(instance: Instance, tables: 
     await instance.take()
     await tables.close_door("c1")
     instance.now_ms += LEASE_MS - 1
-    assert (await instance.doors.entry("c1")).door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
+    assert (await instance.doors.visit("c1")).entry.door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
     instance.now_ms += 1
-    door = (await instance.doors.entry("c1")).door
+    door = (await instance.doors.visit("c1")).entry.door
     assert door is not None
     assert not door.is_active
     assert instance.trips == 2
@@ -69,7 +69,7 @@ async def test_a_shut_door_is_seen_within_the_bound(instance: Instance, tables: 
 
 async def test_refreshed_ahead_no_chunk_waits(instance: Instance) -> None:
     await instance.take()
-    entry = await instance.doors.entry("c1")
+    entry = (await instance.doors.visit("c1")).entry
     assert instance.doors.refresh_ahead("c1", entry) is None
     instance.now_ms += REFRESH_AFTER_MS
     refresh = instance.doors.refresh_ahead("c1", entry)
@@ -78,7 +78,7 @@ async def test_refreshed_ahead_no_chunk_waits(instance: Instance) -> None:
     await refresh
     trips = instance.trips
     instance.now_ms += LEASE_MS - 1
-    await instance.doors.entry("c1")
+    await instance.doors.visit("c1")
     assert instance.trips == trips
 
 
@@ -111,7 +111,7 @@ async def test_it_remembers_a_bounded_number(instance: Instance) -> None:
 
     doors = Doors(Nobody(), "t", 50, "a", lambda: T0)
     for n in range(MAX_ENTRIES + 10):
-        await doors.entry(f"c{n}")
+        await doors.visit(f"c{n}")
     assert len(doors._entries) == MAX_ENTRIES
     doors.forget("c20")
     assert len(doors._entries) == MAX_ENTRIES - 1
@@ -120,7 +120,92 @@ async def test_it_remembers_a_bounded_number(instance: Instance) -> None:
 async def test_a_failure_is_ours_and_the_next_asks_again(dynamo: Any, prefix: str, tables: Tables) -> None:
     missing = Instance(dynamo, "nowhere")
     with pytest.raises(HeraldError):
-        await missing.doors.entry("c1")
+        await missing.doors.visit("c1")
     with pytest.raises(HeraldError):
-        await missing.doors.entry("c1")
+        await missing.doors.visit("c1")
     assert missing.trips == 2
+
+
+class SlowTable:
+    """A table with one active speaker that answers `delay_s` after it was asked; all clocks are the loop's."""
+
+    def __init__(self, delay_s: float) -> None:
+        self.delay_s = delay_s
+        self.trips = 0
+        self.doors = Doors(self, "t", 50, "a", self.now_ms)
+
+    @staticmethod
+    def now_ms() -> int:
+        return round(asyncio.get_running_loop().time() * 1000)
+
+    async def update_item(self, **arguments: Any) -> Any:
+        self.trips += 1
+        await asyncio.sleep(self.delay_s)
+        door = {"isActive": {"BOOL": True}}
+        return {"Attributes": {"sessionId": {"S": "s"}, "role": {"S": "speaker"}, "door": {"M": door}}}
+
+    async def take(self) -> bool:
+        arrived_ms = self.now_ms()
+        return await self.doors.admit("c1", await self.doors.visit("c1"), arrived_ms)
+
+
+async def test_a_table_slower_than_the_lease_slows_audio_and_stops_none() -> None:
+    table = SlowTable(LEASE_MS / 1000 + 0.05)
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            assert all(await asyncio.gather(*(table.take() for _ in range(16))))
+    assert table.trips <= 3 * 2
+
+
+async def test_the_loop_goes_on_whenever_chunks_come_to_a_slow_table() -> None:
+    table = SlowTable(LEASE_MS / 1000 + 0.01)
+    chunks = []
+    async with asyncio.timeout(20):
+        for _ in range(40):
+            chunks.append(asyncio.ensure_future(table.take()))
+            await asyncio.sleep(0.0005)
+        # Chunks that come while the answer to an earlier one is on its way, and just as it arrives.
+        while not chunks[0].done():
+            await asyncio.sleep(0)
+        chunks += [asyncio.ensure_future(table.take()) for _ in range(5)]
+        assert all(await asyncio.gather(*chunks))
+    assert table.trips <= 4
+
+
+async def test_an_answer_that_was_asked_for_before_a_chunk_came_may_be_too_old_for_it() -> None:
+    table = SlowTable(LEASE_MS / 1000 + 0.05)
+    async with asyncio.timeout(20):
+        first = asyncio.ensure_future(table.take())
+        while not table.trips:
+            await asyncio.sleep(0)
+        second = asyncio.ensure_future(table.take())
+        assert await first
+        assert not second.done()
+        assert await second
+    assert table.trips == 2
+
+
+async def test_no_answer_in_time_is_told_and_harms_no_later_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.doors.ASK_WITHIN_S", 0.05)
+    table = SlowTable(30.0)
+    with pytest.raises(TimedOut):
+        await table.take()
+    assert table.doors._entries["c1"].asking is not None
+    table.doors._entries["c1"].asking.cancel()
+    table.delay_s = 0.0
+    await asyncio.sleep(0)
+    assert await table.take()
+
+
+async def test_a_chunk_for_which_there_is_never_room_is_given_up() -> None:
+    table = SlowTable(0.0)
+    visit = await table.doors.visit("c1")
+
+    class Full(Window):
+        def admit(self, arrived_ms: float, now_ms: float, *, is_fresh: bool = False) -> Verdict:
+            return Verdict.ASK
+
+    visit.entry.window = Full(50)
+    with pytest.raises(TimedOut):
+        await table.doors.admit("c1", visit, T0)
+    assert table.trips == 1 + MAX_ASKS

@@ -147,3 +147,20 @@ def test_a_violation_lasts_until_it_is_calm() -> None:
     other.ask(now_ms)
     assert other.window.violation_ms(now_ms) > CLOSE_AFTER_MS - LEASE_MS
     assert instance.window.violation_ms(now_ms + 2_000) == 0
+
+
+def test_an_answer_older_than_its_lease_still_lets_pass_what_came_before_it_was_asked_for() -> None:
+    row = Row()
+    instance = Instance(row, "a", 10)
+    instance.ask(T0)
+    late_ms = T0 + LEASE_MS + 50
+    assert instance.window.admit(T0, late_ms) is Verdict.ASK
+    assert instance.window.admit(T0, late_ms, is_fresh=True) is Verdict.PASS
+
+
+def test_chunks_that_were_held_up_are_counted_when_they_came() -> None:
+    row = Row()
+    instance = Instance(row, "a", 50)
+    held_ms = T0 + 5_000
+    passed = [t for n in range(400) if instance.take(t := T0 + n * 10, held_ms + n * 2)]
+    assert _most_in_a_window([t for t in passed if t > T0 + 2_000], WINDOW_MS - 1) <= 50

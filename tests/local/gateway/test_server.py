@@ -7,6 +7,7 @@ import base64
 import json
 import wave
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,30 @@ async def test_many_at_once_share_their_way_and_lose_nothing(stack: Stack, clien
     for session_id in await asyncio.gather(*(speak() for _ in range(8))):
         chunks = [chunk for chunk in await _written(clients, session_id) if isinstance(chunk, AudioChunk)]
         assert sorted((chunk.sequence, chunk.pcm) for chunk in chunks) == list(enumerate(speech))
+
+
+async def test_a_hundred_speakers_in_real_time_are_all_heard(stack: Stack) -> None:
+    """As many as make DynamoDB slower than a lease lasts; the gateway goes on serving everything else."""
+    speech = [_base64(pcm) for pcm in _speech(30)]
+    async with AsyncExitStack() as opened:
+        speakers = [await opened.enter_async_context(stack.speaker()) for _ in range(100)]
+
+        async def speak(speaker: Client) -> None:
+            for sequence, audio in enumerate(speech):
+                await speaker.send("sendAudio", audioData=audio, sequence=sequence)
+                await asyncio.sleep(0.1)
+
+        async def hear(speaker: Client) -> None:
+            async with asyncio.timeout(60):
+                answers = [json.loads(await speaker.socket.recv()) for _ in speech]
+            assert {answer["type"] for answer in answers} == {"audioReceived"}
+            assert sorted(answer["sequence"] for answer in answers) == list(range(len(speech)))
+
+        async with asyncio.TaskGroup() as group:
+            for speaker in speakers:
+                group.create_task(speak(speaker))
+                group.create_task(hear(speaker))
+            assert await asyncio.to_thread(stack.control, "GET", "health") == {"ok": True}
 
 
 async def test_answers_can_be_switched_off_but_not_errors(stack: Stack) -> None:
