@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,8 @@ INTERNAL_ERROR: Final = "Internal server error"
 TIMED_OUT: Final = "Endpoint request timed out"
 LIMIT_EXCEEDED: Final = "Limit exceeded"
 GOING_AWAY: Final = 1001
+MAX_HELD_BYTES: Final = 256 * 1024
+"""Messages of one connection that wait for their turn: some 6 s of audio. While there is more, nothing is read."""
 _ID_BYTES: Final = 11
 
 _ROUTES: Final = frozenset(BY_KEY)
@@ -53,7 +56,8 @@ class Client:
         self.socket = socket
         self._gateway = gateway
         self._in_flight = 0
-        self._waiting: list[str | bytes] = []
+        self._waiting: deque[tuple[str | bytes, int]] = deque()
+        self._waiting_bytes = 0
         self._timers: list[asyncio.TimerHandle] = []
 
     def begin(self, limits: Limits) -> None:
@@ -67,21 +71,30 @@ class Client:
         self.socket.accept(self)
 
     def received(self, data: str | bytes) -> None:
-        """A message: to its function, unless too many are there already."""
+        """A message: to its function, in its turn when too many are there already.
+
+        It has arrived now, whenever its turn comes: what we hold back is no burst of the client's.
+        """
         self.last_active_ms = _now_ms()
-        if self._in_flight >= self._gateway.limits.in_flight:
-            self._waiting.append(data)
-            self.socket.pause_reading()
+        if self._in_flight < self._gateway.limits.in_flight:
+            self._begin(data, self.last_active_ms)
             return
-        self._in_flight += 1
-        self._gateway.functions.keep(self._handle(data, self.last_active_ms))
+        self._waiting.append((data, self.last_active_ms))
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > MAX_HELD_BYTES:
+            self.socket.pause_reading()
 
     def closed(self, code: int, reason: str) -> None:
         """It is over."""
         for timer in self._timers:
             timer.cancel()
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._gateway.left(self, code, reason)
+
+    def _begin(self, data: str | bytes, arrived_ms: int) -> None:
+        self._in_flight += 1
+        self._gateway.functions.keep(self._handle(data, arrived_ms))
 
     async def _handle(self, data: str | bytes, arrived_ms: int) -> None:
         try:
@@ -89,8 +102,10 @@ class Client:
         finally:
             self._in_flight -= 1
             if self._waiting:
-                self.received(self._waiting.pop(0))
-            if not self._waiting:
+                following, its_arrival_ms = self._waiting.popleft()
+                self._waiting_bytes -= len(following)
+                self._begin(following, its_arrival_ms)
+            if self._waiting_bytes <= MAX_HELD_BYTES:
                 self.socket.resume_reading()
 
     def _check_idle(self) -> None:

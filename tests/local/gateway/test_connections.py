@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from local.faults import Fault
-from local.gateway.connections import Gone, Limits
+from local.gateway.connections import MAX_HELD_BYTES, Gone, Limits
 from local.gateway.websocket import MAX_WAITING_BYTES, Slow
 from tests.local.gateway.twin import next_of, ok, twin
 
@@ -100,6 +101,59 @@ async def test_so_many_messages_at_once_and_no_more() -> None:
         release.set()
         assert sorted([(await next_of(socket))["n"] for _ in range(10)]) == list(range(10))
         assert most == 3
+
+
+async def test_messages_that_wait_for_their_turn_arrived_when_they_came() -> None:
+    release = asyncio.Event()
+
+    async def handle(event: dict[str, Any]) -> Any:
+        if event["requestContext"]["routeKey"] == "heartbeat":
+            await release.wait()
+        return await ok(event)
+
+    async with twin(handle, Limits(in_flight=2)) as it, it.connect() as socket:
+        for n in range(20):
+            await socket.send(json.dumps({"action": "heartbeat", "n": n}))
+        [client] = it.gateway._clients.values()
+        while len(client._waiting) < 18:
+            await asyncio.sleep(0.005)
+        held_ms = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 < held_ms + 20:
+            await asyncio.sleep(0.005)
+        release.set()
+        assert [(await next_of(socket))["n"] for _ in range(20)] == list(range(20))
+        assert len(it.events) == 21
+        assert all(event["requestContext"]["requestTimeEpoch"] <= held_ms for event in it.events)
+
+
+async def test_what_waits_is_bounded_and_read_in_the_end() -> None:
+    release = asyncio.Event()
+
+    async def handle(event: dict[str, Any]) -> Any:
+        if event["requestContext"]["routeKey"] == "heartbeat":
+            await release.wait()
+        return await ok(event)
+
+    async with twin(handle, Limits(in_flight=2)) as it, it.connect() as socket:
+        message = json.dumps({"action": "heartbeat", "x": "x" * 30_000})
+        count = 40 * MAX_HELD_BYTES // len(message)
+        sending = asyncio.ensure_future(_send_all(socket, message, count))
+        [client] = it.gateway._clients.values()
+        while client._waiting_bytes <= MAX_HELD_BYTES:
+            await asyncio.sleep(0.005)
+        done, _ = await asyncio.wait({sending}, timeout=0.2)
+        assert not done
+        assert client._waiting_bytes <= 3 * MAX_HELD_BYTES
+        release.set()
+        for _ in range(count):
+            await next_of(socket)
+        await sending
+        assert client._waiting_bytes == 0
+
+
+async def _send_all(socket: Any, message: str, count: int) -> None:
+    for _ in range(count):
+        await socket.send(message)
 
 
 async def test_binary_messages_come_as_base64() -> None:

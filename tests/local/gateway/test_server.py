@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
@@ -126,6 +127,43 @@ async def test_a_hundred_speakers_in_real_time_are_all_heard(stack: Stack) -> No
             assert await asyncio.to_thread(stack.control, "GET", "health") == {"ok": True}
 
 
+def _process_at(url: str) -> psutil.Process:
+    """Whose port it is."""
+    port = int(url.rpartition(":")[2])
+    [process_id] = {c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
+    return psutil.Process(process_id)
+
+
+async def test_a_stall_of_the_table_costs_no_chunk_of_a_speaker_within_the_rate(stack: Stack) -> None:
+    table = _process_at(stack.dynamodb_url)
+    chunk = _base64(_speech(1)[0][:640])
+    async with stack.speaker() as first, stack.speaker() as second:
+
+        async def speak(speaker: Client) -> None:
+            for sequence in range(100):
+                await speaker.send("sendAudio", audioData=chunk, sequence=sequence)
+                await asyncio.sleep(0.02)
+
+        async def hear(speaker: Client) -> None:
+            for _ in range(100):
+                answer = await speaker.next()
+                assert answer["type"] == "audioReceived", answer
+
+        async def stall() -> None:
+            await asyncio.sleep(0.4)
+            table.suspend()
+            try:
+                await asyncio.sleep(1.0)
+            finally:
+                table.resume()
+
+        async with asyncio.TaskGroup() as group:
+            for speaker in (first, second):
+                group.create_task(speak(speaker))
+                group.create_task(hear(speaker))
+            group.create_task(stall())
+
+
 async def test_answers_can_be_switched_off_but_not_errors(stack: Stack) -> None:
     async with stack.speaker(acknowledgeAudio="false") as speaker:
         await speaker.send("sendAudio", audioData=_base64(bytes(640)))
@@ -173,7 +211,7 @@ async def _refused_at_the_door(stack: Stack, **query: str) -> int:
 async def test_who_is_not_let_in(stack: Stack, tmp_path: Path) -> None:
     create = {"action": "createSession", "sourceLanguage": "en-US"}
     forged = Issuer(tmp_path, f"{stack.url}/", AUDIENCE).sign("somebody", "speaker")
-    nobody = jwt.encode({"sub": "x", "role": "speaker"}, None, algorithm="none")
+    nobody = jwt.encode({"sub": "x", "role": "speaker"}, "", algorithm="none")
     assert await _refused_at_the_door(stack, **create) == 401
     assert await _refused_at_the_door(stack, **create, token=forged) == 401
     assert await _refused_at_the_door(stack, **create, token=nobody) == 401
