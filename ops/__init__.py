@@ -11,7 +11,7 @@
     demo         `demo`: a speaker, a listener per language, and what became of every word
       audio_files  recordings to what the protocol takes
       speaker, listener   the two ends of the WebSocket
-      observed     what an engineer sees: the session's records, read from the streams
+      observed     what an engineer sees: the session's records, followed in the streams
       account      what was lost, twice or out of order
       hops         where the time went
       report       the object of `--json`, and the text for people

@@ -19,7 +19,7 @@ from ops.audio_files import Pcm, Recording, Talk, join, read, wav
 from ops.children import LOOK_EVERY_S, end_with_parent, program
 from ops.errors import CommandError
 from ops.listener import Listener
-from ops.observed import Observed, observe
+from ops.observed import Observed, observing
 from ops.page import page
 from ops.paths import PROJECT, Paths, shown
 from ops.report import Report
@@ -55,6 +55,7 @@ class Outcome(NamedTuple):
     speaker: Speaker
     listeners: dict[str, list[Listener]]
     first_sound_s: float | None
+    observed: Observed
 
 
 def languages(text: str) -> list[str]:
@@ -78,10 +79,8 @@ async def run(wish: Wish, paths: Paths) -> int:
     talk = join(recordings, wish.gap_s)
     async with a_stack(wish, paths) as stack:
         tell(f"speaking {len(talk.pcm) / 16000:.1f} s to listeners in {', '.join(wish.languages)}")
-        since_ms = now_ms()
         outcome = await hold(stack, talk, wish, began)
-        observed = await observe(stack, outcome.speaker.session_id, since_ms)
-    report = leave(wish, recordings, talk, outcome, observed, time.monotonic() - began)
+    report = leave(wish, recordings, talk, outcome, time.monotonic() - began)
     if wish.as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
@@ -152,7 +151,9 @@ async def hold(stack: Stack, talk: Talk, wish: Wish, began: float) -> Outcome:
     token = await asyncio.to_thread(tokens.token, stack, "demo")
     async with contextlib.AsyncExitStack() as open_things:
         session = await open_things.enter_async_context(aiohttp.ClientSession())
+        since_ms = now_ms()
         speaker = await open_things.enter_async_context(await Speaker.create(session, stack.url, token))
+        observer = await open_things.enter_async_context(observing(stack, speaker.session_id, since_ms))
         listeners: dict[str, list[Listener]] = {}
         for code in wish.languages:
             for _ in range(wish.listeners):
@@ -162,7 +163,8 @@ async def hold(stack: Stack, talk: Talk, wish: Wish, began: float) -> Outcome:
         await speaker.answers()
         await speaker.end()
         await _delivered([each for several in listeners.values() for each in several])
-    return Outcome(speaker, listeners, round(first[0], 2) if first else None)
+        observed = await observer.finished()
+    return Outcome(speaker, listeners, round(first[0], 2) if first else None, observed)
 
 
 async def _delivered(listeners: list[Listener]) -> None:
@@ -174,12 +176,10 @@ async def _delivered(listeners: list[Listener]) -> None:
         tell(f"{missing} listeners were not told within {DELIVERED_WITHIN_S:.0f} s that the session has ended")
 
 
-def leave(
-    wish: Wish, recordings: list[Recording], talk: Talk, outcome: Outcome, observed: Observed, wall_s: float
-) -> Report:
+def leave(wish: Wish, recordings: list[Recording], talk: Talk, outcome: Outcome, wall_s: float) -> Report:
     """Write the sound of each language, the report and the page into the folder."""
     wish.out.mkdir(parents=True, exist_ok=True)
-    speaker = outcome.speaker
+    speaker, observed = outcome.speaker, outcome.observed
     found: dict[str, reports.Language] = {}
     sounds: dict[str, Pcm] = {}
     ears = {code: [listener.ear for listener in several] for code, several in outcome.listeners.items()}

@@ -2,13 +2,18 @@ import time
 from pathlib import Path
 
 import boto3
+import msgspec
+import pytest
 
-from ops.observed import observe
+from ops.errors import CommandError
+from ops.observed import observing
 from streams.records import Record, SessionEvent, encode
 from streams.resources import STREAMS
 from tests.ops.test_report import observed
 from tests.ops.test_stack_file import a_stack
 from tests.support.services import CREDENTIALS, kinesis_twin
+
+POLL_S = 0.3
 
 
 async def test_a_sessions_records_are_read_in_order_and_no_others(tmp_path: Path) -> None:
@@ -34,12 +39,26 @@ async def test_a_sessions_records_are_read_in_order_and_no_others(tmp_path: Path
         def put(stream: str, record: Record) -> None:
             kinesis.put_record(StreamName=f"herald-{stream}", Data=encode(record), PartitionKey=record.session_id)
 
-        put("transcripts", SessionEvent(session_id="another", event="created", timestamp=1))
+        ended = SessionEvent(session_id="s", event="ended", timestamp=2)
+        told = msgspec.structs.replace(wanted.receipts[0], of="event", utterance_id=ended.event_id)
+        put("transcripts", SessionEvent(session_id="another", event="ended", timestamp=1))
         for transcript in wanted.transcripts:
             put("transcripts", transcript)
         for frame in wanted.emotions:
             put("emotions", frame)
-        put("speech", wanted.speech[0])
-        put("receipts", wanted.receipts[0])
+        async with observing(stack, "s", since_ms, POLL_S) as observer:
+            put("speech", msgspec.structs.replace(wanted.speech[0], pcm=b"\0\0"))
+            put("receipts", wanted.receipts[0])
+            put("transcripts", ended)
+            put("speech", ended)
+            put("receipts", told)
+            assert await observer.finished() == wanted._replace(receipts=[wanted.receipts[0], told])
 
-        assert await observe(stack, "s", since_ms) == wanted
+
+async def test_a_stream_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with kinesis_twin() as url:
+        stack = a_stack()
+        stack.environment = {**CREDENTIALS, "AWS_ENDPOINT_URL_KINESIS": url}
+        async with observing(stack, "s", 0, POLL_S) as observer:
+            with pytest.raises(CommandError, match="cannot be read"):
+                await observer.finished()
