@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -11,7 +11,10 @@ from gateway.routes import MAX_AUDIO_BYTES, MAX_MESSAGE_BYTES
 
 _MAX_BASE64_CHARS = 4 * ((MAX_AUDIO_BYTES + 2) // 3)
 
-UnixMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_LARGEST: Final = 2**53
+"""Up to here JSON's numbers are exact everywhere."""
+WholeUnixMs = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+UnixMs = Annotated[float, msgspec.Meta(ge=0, le=_LARGEST)]
 
 
 class SendAudio(msgspec.Struct, frozen=True, rename="camel"):
@@ -23,8 +26,8 @@ class SendAudio(msgspec.Struct, frozen=True, rename="camel"):
     action: str
     audio_data: str
     session_id: str | None = None
-    timestamp: UnixMs | float | None = None
-    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    timestamp: WholeUnixMs | UnixMs | None = None
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)] | None = None
 
 
 class Door(msgspec.Struct, frozen=True):

@@ -5,6 +5,8 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import WireError
 from ingest.admission import Door, check_door, check_session, check_size, decode_audio, parse
@@ -94,3 +96,31 @@ def test_what_is_no_base64(text: str) -> None:
         decode_audio(parse(json.dumps({"action": "sendAudio", "audioData": text})))
     assert _code(refused) == "INVALID_AUDIO_FORMAT"
     assert refused.value.details == {"reason": "base64"}
+
+
+_NUMBERS = "1e300 1e30 1e16 9007199254740993 -1 -0.5 NaN Infinity -Infinity 1e999".split()
+
+
+@pytest.mark.parametrize("number", [*_NUMBERS, "1" * 400])
+@pytest.mark.parametrize("field", ["timestamp", "sequence"])
+def test_numbers_out_of_this_world(field: str, number: str) -> None:
+    with pytest.raises(WireError) as refused:
+        parse(f'{{"action":"sendAudio","audioData":"","{field}":{number}}}')
+    assert _code(refused) == "INVALID_MESSAGE"
+
+
+@given(number=st.floats() | st.integers(-(2**70), 2**70))
+def test_a_timestamp_that_is_taken_fits_a_record(number: float) -> None:
+    if not 0 <= number <= 2**53:
+        with pytest.raises(WireError) as refused:
+            parse(_message(timestamp=number))
+        assert _code(refused) == "INVALID_MESSAGE"
+    else:
+        timestamp = parse(_message(timestamp=number)).timestamp
+        assert timestamp == number
+        msgspec.msgpack.encode(int(timestamp))
+
+
+@pytest.mark.parametrize("number", ["0", "12.5", "1700000000000", "1.7e12", "9007199254740992", "null"])
+def test_numbers_that_a_clock_may_show(number: str) -> None:
+    parse(f'{{"action":"sendAudio","audioData":"","timestamp":{number}}}')
