@@ -74,7 +74,7 @@ class Clients:
 def as_error(error: BaseException, doing: str) -> HeraldError:
     """What went wrong while `doing`, in our words; the cause is for `raise ... from`.
 
-    The service's own message is kept for its errors (it names limits and parameters), never what was sent.
+    Of a service's error only the code is kept: its message may repeat what was sent.
     """
     if isinstance(error, HeraldError):
         return error
@@ -89,7 +89,7 @@ def as_error(error: BaseException, doing: str) -> HeraldError:
 
 def _as_service_error(error: ClientError, doing: str) -> HeraldError:
     code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-    message = f"{doing}: {code}: {error.response.get('Error', {}).get('Message', '')}"
+    message = f"{doing}: {code}"
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _THROTTLED or status == 429:
         return Throttled(message, code=code)

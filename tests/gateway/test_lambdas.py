@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from gateway.errors import ErrorCode, WireError
 from gateway.lambdas import Function, Handle, InvocationFailed, now_ms
+from streams.aws import as_error
 from streams.errors import ConfigurationError, TimedOut
 from streams.telemetry import Log, Metrics
 
@@ -89,6 +91,17 @@ async def test_errors_are_answered_and_logged_without_what_they_hold(
     logged = caplog.text + repr([vars(record) for record in caplog.records])
     assert code in logged
     assert SECRET not in logged + answer["body"]
+
+
+async def test_of_a_service_s_error_only_its_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    answer = {"Error": {"Code": "ValidationException", "Message": SECRET}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    error = ClientError(answer, "UpdateItem")  # type: ignore[arg-type]  # the stub asks for every field of AWS
+    function = Function("test", Body(as_error(error, "reading a row")).open)
+    told = await function.handle(EVENT, None)
+    logged = caplog.text + repr([vars(record) for record in caplog.records])
+    assert "ValidationException" in logged
+    assert "reading a row" in logged
+    assert SECRET not in logged + told["body"]
 
 
 async def test_where_nobody_waits_lambda_is_to_try_again() -> None:
