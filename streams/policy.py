@@ -74,7 +74,7 @@ class Breaker:
         called_ms: when it was begun. Calls that were under way together and fail together are one sign, not many: only
         what was begun after the last failure counts.
         """
-        if self._failed_at_ms is not None and called_ms is not None and called_ms < self._failed_at_ms:
+        if called_ms is not None and called_ms < (self._failed_at_ms or 0) and not self._probing:
             return
         self._failures += 1
         self._failed_at_ms = now_ms

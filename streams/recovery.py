@@ -12,8 +12,8 @@ from streams.runtime import Emitted
 from streams.stage import Position
 
 LOOK_BACK_MS: Final = 60_000
-"""How long before the first input to be read again an emit may lie that its session's snapshot does not hold yet: a
-snapshot follows within seconds of an emit, or as soon as its inputs are done (35 s at the most)."""
+"""How long before the last settled input an emit may lie that its session's snapshot does not hold yet: a snapshot
+follows within seconds of an emit, or as soon as its inputs are done (35 s at the most)."""
 READ_AGAIN_S: Final = 0.25
 
 
@@ -39,15 +39,16 @@ def merge_rests(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 
 
 async def first_arrival_ms(kinesis: Any, stream: str, starts: dict[str, int]) -> int | None:
-    """When the earliest of the records to be read arrived; None when there is none. Raises HeraldError.
+    """When the last record that is settled arrived, else the first to be read; None when there is neither.
 
-    Each shard is asked: the rests of two merged parents are as old as they are, in no order.
+    Whatever was emitted that a snapshot may not hold was emitted after that, however long ago it is. The earliest over
+    all shards: the rests of two merged parents are as old as they are, in no order. Raises HeraldError.
     """
     found: list[int] = []
     for shard_id, after in starts.items():
         start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
         if after:
-            start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": str(after)}
+            start = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": str(after)}
         try:
             iterator: str | None = await get_iterator(kinesis, stream, shard_id, **start)
         except NotFound:
@@ -64,7 +65,7 @@ async def first_arrival_ms(kinesis: Any, stream: str, starts: dict[str, int]) ->
 async def read_emitted(kinesis: Any, stream: str, shard: Shard, since_ms: int) -> dict[str, list[Emitted]]:
     """What is on the output stream for the keys of `shard`, by session, in order. Raises HeraldError.
 
-    since_ms: the arrival of the first input to be read; now, when there is none yet.
+    since_ms: from `first_arrival_ms`; now, when nothing has ever been read.
     """
     found: dict[str, list[Emitted]] = defaultdict(list)
     moment = datetime.fromtimestamp(max(0, since_ms - LOOK_BACK_MS) / 1000, UTC)

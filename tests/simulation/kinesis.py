@@ -89,6 +89,8 @@ class SimulatedKinesis:
             match arguments["ShardIteratorType"]:
                 case "TRIM_HORIZON":
                     counter = 1
+                case "AT_SEQUENCE_NUMBER":
+                    counter = shard.locate(arguments["StartingSequenceNumber"], stream.name)
                 case "AFTER_SEQUENCE_NUMBER":
                     counter = shard.locate(arguments["StartingSequenceNumber"], stream.name) + 1
                 case "AT_TIMESTAMP":
