@@ -12,9 +12,10 @@
       audio_files  recordings to what the protocol takes
       speaker, listener   the two ends of the WebSocket
       observed     what an engineer sees: the session's records, followed in the streams
-      account      what was lost, twice or out of order
+      account      what was lost, twice, out of order, or never recognised
       hops         where the time went
       report       the object of `--json`, and the text for people
+      verdict      whether the talk came through: the exit code
       sound, page, picture   what the demo leaves in a folder
 
 Start with `commands`, then `supervisor` or `demo`. Nothing here is imported by the system that it runs.

@@ -16,9 +16,9 @@ from ops.errors import CommandError
 _PR_SET_PDEATHSIG: Final = 1
 """<linux/prctl.h>: the signal that the kernel sends here when the parent ends."""
 LOOK_EVERY_S: Final = 0.03
-STAGE_GRACE_S: Final = 2.2
-"""From SIGTERM to SIGKILL: a stage drains, and writes where it is."""
-GRACE_S: Final = 1.7
+STAGE_GRACE_S: Final = 2.4
+"""From SIGTERM to SIGKILL: a stage drains, and writes where it is; what it cannot do in time is done again."""
+GRACE_S: Final = 1.1
 """The same for all others. `up` stops the stages first: even if one of each is frozen, it has ended everything in the
 sum of both, well below the 5 s that it has."""
 

@@ -130,11 +130,15 @@ class Ear:
 
 
 class Listener:
-    """One listener's connection. on_first_sound: called once, when the first speech has come."""
+    """One listener's connection. on_sound: called whenever speech has come.
+
+    ended: it is over, because the listener was told so (`told`), or because the connection has ended.
+    """
 
     def __init__(self, language: str, socket: aiohttp.ClientWebSocketResponse, on_sound: Callable[[], None]) -> None:
         self.language = language
         self.ear = Ear()
+        self.told = False
         self.ended = asyncio.Event()
         self.closed = asyncio.Event()
         self._socket = socket
@@ -165,6 +169,7 @@ class Listener:
             while (message := await receive(self._socket)) is not None:
                 self.ear.take(message, now_ms())
                 if message.get("type") == "sessionEnded":
+                    self.told = True
                     self.ended.set()
                 elif message.get("type") == "translatedAudio":
                     self._on_sound()

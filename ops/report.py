@@ -81,7 +81,8 @@ class Language(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The whole. hops_by_utterance: milliseconds by hop, of each clause and language."""
+    """The whole. audible_ms: sound in the talk; unheard_ms: of that, in no utterance; not_told: listeners that were not
+    told that the session had ended."""
 
     session_id: str
     audio: list[Audio]
@@ -91,6 +92,9 @@ class Report(msgspec.Struct):
     lost: int
     duplicated: int
     reordered: int
+    audible_ms: int
+    unheard_ms: int
+    not_told: int
     hops_ms: dict[str, Spread]
     wall_s: float
     first_sound_s: float | None
@@ -184,6 +188,7 @@ def text(report: Report) -> str:
         "",
         f"Chunks: {chunks.sent} sent, {chunks.acknowledged} acknowledged, {chunks.refused} refused",
         f"Clauses: {report.lost} lost, {report.duplicated} twice, {report.reordered} out of order",
+        f"Sound: {report.audible_ms / 1000:.1f} s, of which {report.unheard_ms / 1000:.1f} s in no utterance",
         f"Look at: {report.page}",
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,8 @@
-from ops.account import Account, account
+import msgspec
+import numpy as np
+
+from local import tones
+from ops.account import Account, account, audible_ms, unheard_ms
 from ops.listener import ClauseHeard
 from streams.records import Transcript
 
@@ -49,3 +53,28 @@ def test_a_later_clause_before_an_earlier_one() -> None:
 
 def test_accounts_add_up() -> None:
     assert Account(1, 2, 3).plus(Account(1, 1, 1)) == Account(2, 3, 4)
+
+
+def test_sound_that_no_utterance_covers_is_unheard() -> None:
+    pcm = np.zeros(16_000, np.int16)
+    pcm[1600:6400] = 1000  # 100 to 400 ms
+    assert audible_ms(pcm) == unheard_ms(pcm, []) == 300
+    assert unheard_ms(pcm, [said(100, 0)]) == 180  # 100 to 200 ms, and an edge
+    assert unheard_ms(pcm, [said(100, clause) for clause in range(3)]) == 0
+    assert unheard_ms(pcm, [said(100, clause, text=" ") for clause in range(3)]) == 300
+
+
+def test_silence_is_not_missed() -> None:
+    assert audible_ms(np.full(16_000, 20, np.int16)) == 0
+    assert audible_ms(np.zeros(0, np.int16)) == 0
+
+
+def test_of_tones_it_is_exact() -> None:
+    script = tones.Script([[1, 2, 3], [4, 5]])
+    first, second = (
+        msgspec.structs.replace(said(0, 0), start_ms=words[0].start_ms, end_ms=words[-1].end_ms)
+        for words in script.utterances
+    )
+    pcm = np.asarray(script.render())
+    assert unheard_ms(pcm, [first, second]) == 0
+    assert 2 * tones.WORD_MS - 20 <= unheard_ms(pcm, [first]) <= 2 * tones.WORD_MS + 20

@@ -15,7 +15,7 @@ from ops.errors import CommandError
 from ops.paths import PROJECT, Paths
 from ops.supervisor import check_port, free_port, only_one
 
-STOPPED_WITHIN_S = 4.5
+STOPPED_WITHIN_S = 5.0
 
 
 def test_a_busy_port_is_named() -> None:
