@@ -21,7 +21,8 @@ body { margin: 0 auto; max-width: 62rem; padding: 1rem; background: var(--paper)
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 svg { width: 100%; display: block; } .wave { height: 7rem; border: 1px solid var(--line); }
 .peaks { stroke: var(--ink); stroke-width: 1.4; fill: none; } .band { fill: var(--band); }
-.passage text { font: 10px system-ui, sans-serif; fill: var(--dim); }
+.passage { min-width: 40rem; } .passage text { font: 10px system-ui, sans-serif; fill: var(--dim); }
+.passage .scale { font-size: 11px; fill: var(--ink); } .tick { stroke: var(--line); stroke-width: 1; }
 .own { fill: var(--own); background: var(--own); } .engine { fill: var(--engine); background: var(--engine); }
 .stream { fill: var(--stream); background: var(--stream); }
 .key span { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
@@ -54,9 +55,10 @@ def page(
 <h2>The talk</h2>{waveform(pcm, report.said)}{_player(pcm, "The talk")}{said}
 <h2>What listeners got</h2><div class="languages">{languages}</div>
 <h2>Where the time went</h2>
-<p class="key">Each bar is a clause in one language, from the capture of its last sound to its first listener.
+<p class="key">Each bar is a clause in one language, from the capture of its last sound to its first listener;
+its length is time.
 <span class="own"></span>our own<span class="engine"></span>engines<span class="stream"></span>streams</p>
-{passage(rows)}{_table(report)}
+<div class="scroll">{passage(rows)}</div>{_table(report)}
 </body></html>
 """
 

@@ -15,6 +15,10 @@ WIDTH: Final = 1000
 WAVE_HEIGHT: Final = 120
 COLUMNS: Final = 500
 ROW: Final = 26
+AXIS: Final = 26
+"""Height of the time axis above the rows."""
+TICKS_MAX: Final = 6
+"""More labels than that run into each other on a telephone."""
 
 
 def waveform(pcm: Pcm, said: Sequence[Said]) -> str:
@@ -44,9 +48,10 @@ def passage(rows: Sequence[tuple[str, Mapping[str, int]]]) -> str:
     """A bar per clause and language (its label, its moments): the time in each hop, from capture to listener."""
     spans = [(label, spent(moments)) for label, moments in rows]
     longest = max((sum(row.get(hop.name, 0) for hop in HOPS) for _, row in spans), default=0) or 1
-    bars = []
+    height = AXIS + len(spans) * ROW
+    bars = [_axis(longest, height)]
     for number, (label, row) in enumerate(spans):
-        x, y = 0.0, number * ROW
+        x, y = 0.0, AXIS + number * ROW
         bars.append(f'<text x="0" y="{y + 9}">{escape(label)}</text>')
         for hop in HOPS:
             width = row.get(hop.name, 0) * WIDTH / longest
@@ -59,5 +64,28 @@ def passage(rows: Sequence[tuple[str, Mapping[str, int]]]) -> str:
             x += width
     return (
         f'<svg role="img" aria-label="Time of each clause in each hop; the longest took {longest} milliseconds" '
-        f'viewBox="0 0 {WIDTH} {max(ROW, len(spans) * ROW)}" class="passage">{"".join(bars)}</svg>'
+        f'viewBox="0 0 {WIDTH} {height}" class="passage">{"".join(bars)}</svg>'
     )
+
+
+def ticks_ms(longest_ms: int) -> list[int]:
+    """Round times from 0 up to longest_ms, at most TICKS_MAX and evenly apart."""
+    step = next(
+        size * 10**power for power in range(9) for size in (1, 2, 5) if longest_ms // (size * 10**power) < TICKS_MAX
+    )
+    return list(range(0, longest_ms + 1, step))
+
+
+def _axis(longest_ms: int, height: int) -> str:
+    """A line down through the rows for each tick, with its time; the last label stays inside the picture."""
+    ticks = ticks_ms(longest_ms)
+    unit, scale = ("s", 1000) if longest_ms >= 1000 else ("ms", 1)
+    marks = []
+    for tick in ticks:
+        x = tick * WIDTH / longest_ms
+        anchor = "start" if tick == 0 else "end" if x > WIDTH - 40 else "middle"
+        marks.append(
+            f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{AXIS - 10}" y2="{height}"/>'
+            f'<text class="scale" x="{x:.1f}" y="11" text-anchor="{anchor}">{tick / scale:g} {unit}</text>'
+        )
+    return "".join(marks)
