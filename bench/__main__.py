@@ -1,6 +1,7 @@
 """`python -m bench [NAME...]`: every measurement, as a table and as .herald/bench.json; 1 if a bar does not hold.
 
-A measurement is a module of this folder with `run() -> {name: row}`; a row has ours, peer, unit, ratio, bar, holds.
+A measurement is a module of this folder with `run() -> {name: row}`; a row has ours, peer, unit, ratio, bar, holds;
+some have a `spread` of ours.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("emotion", "ingest", "driver", "kinesis_twin", "stack")
-KEYS = ("ours", "peer", "unit", "ratio", "bar", "holds")
+KEYS = ("ours", "spread", "peer", "unit", "ratio", "bar", "holds")
 
 
 def main() -> int:
@@ -40,11 +41,12 @@ def main() -> int:
 
 def line(title: str, row: dict[str, Any]) -> str:
     held = "holds" if row["holds"] else "does NOT hold"
-    return f"{title}: {row['ours']} {row['unit']}, peer {row['peer']}, ratio {row['ratio']}, bar {row['bar']}: {held}"
+    ours = f"{row['ours']} {row['unit']}" + (f" (spread {row['spread']})" if "spread" in row else "")
+    return f"{title}: {ours}, peer {row['peer']}, ratio {row['ratio']}, bar {row['bar']}: {held}"
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    cells = [["name", *KEYS], *([title, *(str(row[key]) for key in KEYS)] for title, row in rows.items())]
+    cells = [["name", *KEYS], *([title, *(str(row.get(key, "")) for key in KEYS)] for title, row in rows.items())]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
 
