@@ -11,12 +11,13 @@ Role = Literal["speaker", "listener"]
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """What the Connections table knows of a connection."""
+    """What the Connections table knows of a connection. last_seen_at: its last sign of life, Unix milliseconds."""
 
     connection_id: str
     session_id: str
     role: Role
     target_language: str | None = None
+    last_seen_at: int = 0
 
 
 def check(connection: Connection | None, who: Who, session_id: str | None) -> Connection:

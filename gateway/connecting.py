@@ -27,6 +27,9 @@ from streams.telemetry import Log
 ID_ATTEMPTS: Final = 10
 """Row W22. There are some 22 million ids: ten in a row are taken only if nearly all are."""
 
+GONE: Final = "speakerDisconnected"
+"""Why a session ended that its speaker did not end."""
+
 ACCEPTED: Final[dict[str, Any]] = {"statusCode": 200}
 
 
@@ -142,11 +145,21 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
 
 
 async def disconnect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
-    """A client has gone: its row goes, and a speaker's session ends with it."""
-    connection = await equipment.tables.remove_connection(incoming.connection_id)
-    if connection is not None and connection.role == "speaker":
-        await end(equipment, connection, "speakerDisconnected")
+    """A client has gone."""
+    connection = await equipment.tables.connection(incoming.connection_id)
+    if connection is not None:
+        await forget(equipment, connection)
     return ACCEPTED
+
+
+async def forget(equipment: Equipment, connection: Connection) -> None:
+    """A client has gone: its row goes, and a speaker's session ends with it.
+
+    The row goes last: what breaks off before is found again by it.
+    """
+    if connection.role == "speaker":
+        await end(equipment, connection, GONE)
+    await equipment.tables.remove_connection(connection.connection_id)
 
 
 async def end(equipment: Equipment, connection: Connection, reason: str) -> Session | None:

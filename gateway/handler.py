@@ -28,10 +28,8 @@ WRITE_ATTEMPTS: Final = 3
 """Row S5."""
 
 
-async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Handle:
-    """The function's handle, with clients on the stack."""
-    settings = load(Settings, os.environ)
-    clients = await stack.enter_async_context(Clients())
+async def open_equipment(stack: AsyncExitStack, clients: Clients, settings: Settings, log: Log) -> Equipment:
+    """What control routes and `sweep` work with; what must be closed goes on the stack."""
     writer = OrderedWriter(await clients.get("kinesis"), settings.physical("audio"), attempts=WRITE_ATTEMPTS)
     stack.push_async_callback(writer.close)
     functions = await clients.get("lambda")
@@ -54,7 +52,7 @@ async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Ha
         return offers
 
     keys = KeySet(fetch_from(settings.token_jwks_url), time.monotonic)
-    equipment = Equipment(
+    return Equipment(
         settings=settings,
         tables=Tables(await clients.get("dynamodb"), settings.herald_prefix),
         verifier=Verifier(keys, settings.token_issuer, settings.token_audience, settings.token_role_claim),
@@ -66,6 +64,12 @@ async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Ha
         sleep=asyncio.sleep,
         log=log,
     )
+
+
+async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Handle:
+    """The function's handle, with clients on the stack."""
+    clients = await stack.enter_async_context(Clients())
+    equipment = await open_equipment(stack, clients, load(Settings, os.environ), log)
 
     async def handle(event: Event, _: Any) -> dict[str, Any]:
         started_s = time.perf_counter()

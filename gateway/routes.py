@@ -14,17 +14,21 @@ MAX_MESSAGE_BYTES: Final = 128 * 1024
 MAX_FRAME_BYTES: Final = 32 * 1024
 """API Gateway's limit of a WebSocket frame; larger ones close the connection with 1009."""
 
-FunctionName = Literal["ingest", "control", "welcome"]
+FunctionName = Literal["ingest", "control", "welcome", "sweep"]
 Who = Literal["speaker", "listener", "both", "anyone"]
 
 
 class FunctionSpec(NamedTuple):
-    """A Lambda function (row N12). handler: module and name of its entry; time_limit_s: when Lambda ends it."""
+    """A Lambda function (row N12). handler: module and name of its entry; time_limit_s: when Lambda ends it.
+
+    every_s: it is invoked on a schedule, by EventBridge in production (rate(1 minute) is its least).
+    """
 
     name: FunctionName
     handler: str
     memory_mb: int
     time_limit_s: int
+    every_s: int | None = None
 
 
 class RouteSpec(NamedTuple):
@@ -40,8 +44,9 @@ FUNCTIONS: Final = (
     FunctionSpec("ingest", "ingest.handler.handler", 1024, 29),
     FunctionSpec("control", "gateway.handler.handler", 512, 10),
     FunctionSpec("welcome", "gateway.welcome.handler", 512, 10),
+    FunctionSpec("sweep", "gateway.sweep.handler", 512, 60, every_s=60),
 )
-"""`welcome` has no route: `control` invokes it once a client has been let in."""
+"""`welcome` has no route: `control` invokes it once a client has been let in. `sweep` has a schedule."""
 
 ROUTES: Final = (
     RouteSpec("$connect", "control", "anyone", answers=False),

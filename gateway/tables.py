@@ -180,6 +180,35 @@ class Tables:
                 return count
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
+    async def silent_connections(self, seen_before_ms: int) -> list[Connection]:
+        """Connections whose last sign of life was before a time; an estimate, as scans are."""
+        rows = await self._scan(self._connections, "lastSeenAt < :before", seen_before_ms)
+        return [connection_of(row) for row in rows]
+
+    async def speakers_of_unended_sessions(self, created_before_ms: int) -> list[Connection]:
+        """The speakers of sessions whose end has not been published, whether they are there or not."""
+        condition = "createdAt < :before AND attribute_not_exists(endPublished)"
+        sessions = [_session(row) for row in await self._scan(self._sessions, condition, created_before_ms)]
+        return [Connection(each.speaker_connection_id, each.session_id, "speaker") for each in sessions]
+
+    async def _scan(self, table: str, condition: str, before_ms: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        start: dict[str, Any] = {}
+        while True:
+            try:
+                page = await self._client.scan(
+                    TableName=table,
+                    FilterExpression=condition,
+                    ExpressionAttributeValues={":before": {"N": str(before_ms)}},
+                    **start,
+                )
+            except Exception as error:
+                raise as_error(error, "looking for what is over") from error
+            rows += page["Items"]
+            if not page.get("LastEvaluatedKey"):
+                return rows
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
     async def _add(self, connection: Connection, now_ms: int, more: dict[str, Any]) -> None:
         item = {
             "connectionId": {"S": connection.connection_id},
@@ -219,6 +248,7 @@ def connection_of(item: dict[str, Any]) -> Connection:
         session_id=item["sessionId"]["S"],
         role=item["role"]["S"],
         target_language=language["S"] if language else None,
+        last_seen_at=int(item.get("lastSeenAt", {}).get("N", 0)),
     )
 
 

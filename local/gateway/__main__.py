@@ -12,7 +12,7 @@ import uvloop
 
 from local import process
 from local.gateway.connections import Limits
-from local.gateway.server import Server
+from local.gateway.server import SWEEP_S, Server
 from streams.errors import HeraldError
 
 DEFAULT_PORT = 8080
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--lifetime-s", type=float, default=7200.0, help="every connection is closed after so long")
     parser.add_argument("--in-flight", type=int, default=16, help="messages of one connection handled at once")
     parser.add_argument("--fault-seed", type=int, default=0, help="seed of the faults' probabilities")
+    parser.add_argument("--sweep-s", type=float, default=SWEEP_S, help="silent connections are looked for so often")
     args = parser.parse_args()
     process.start(args, component="gateway")
     limits = Limits(args.integration_s, args.idle_s, args.lifetime_s, args.in_flight)
@@ -38,7 +39,7 @@ def main() -> int:
 
 
 async def _serve(args: argparse.Namespace, limits: Limits, keys: Path) -> int:
-    server = Server(keys, limits, args.fault_seed)
+    server = Server(keys, limits, args.fault_seed, args.sweep_s)
     try:
         await server.start(args.port)
     except (HeraldError, OSError) as error:

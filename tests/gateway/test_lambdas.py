@@ -95,7 +95,7 @@ async def test_errors_are_answered_and_logged_without_what_they_hold(
 
 async def test_of_a_service_s_error_only_its_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     answer = {"Error": {"Code": "ValidationException", "Message": SECRET}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    error = ClientError(answer, "UpdateItem")  # type: ignore[arg-type]  # the stub asks for every field of AWS
+    error = ClientError(answer, "UpdateItem")
     function = Function("test", Body(as_error(error, "reading a row")).open)
     told = await function.handle(EVENT, None)
     logged = caplog.text + repr([vars(record) for record in caplog.records])

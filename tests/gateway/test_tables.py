@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.admission import Connection
@@ -11,8 +12,8 @@ from gateway.tables import Session, Tables, connection_of
 from streams.errors import HeraldError
 
 SESSION = Session("golden-eagle-427", "c1", "hash", "en-US", "standard", BroadcastState(last_state_change=5), 5)
-SPEAKER = Connection("c1", "golden-eagle-427", "speaker")
-LISTENER = Connection("c2", "golden-eagle-427", "listener", "es")
+SPEAKER = Connection("c1", "golden-eagle-427", "speaker", last_seen_at=5)
+LISTENER = Connection("c2", "golden-eagle-427", "listener", "es", last_seen_at=5)
 
 
 async def test_a_session_is_read_as_it_was_written(tables: Tables) -> None:
@@ -57,6 +58,24 @@ async def test_a_listener_is_in_the_index_once_it_can_be_reached(tables: Tables)
     assert await tables.connection("c2") == LISTENER
 
 
+async def test_the_silent_are_found(tables: Tables) -> None:
+    await tables.add_speaker(SPEAKER, 5, acknowledge=True)
+    await tables.add_listener(LISTENER, 5)
+    await tables.seen("c2", 9)
+    assert await tables.silent_connections(5) == []
+    assert await tables.silent_connections(9) == [SPEAKER]
+
+
+async def test_sessions_are_unended_until_their_end_is_published(tables: Tables) -> None:
+    await tables.add_session(SESSION)
+    assert await tables.speakers_of_unended_sessions(SESSION.created_at) == []
+    speaker = Connection("c1", SESSION.session_id, "speaker")
+    await tables.end_session(SESSION.session_id, 7)
+    assert await tables.speakers_of_unended_sessions(SESSION.created_at + 1) == [speaker]
+    await tables.mark_end_published(SESSION.session_id)
+    assert await tables.speakers_of_unended_sessions(SESSION.created_at + 1) == []
+
+
 async def test_one_that_went_meanwhile_does_not_come_back(tables: Tables) -> None:
     assert not await tables.reachable("c2", "es")
     assert not await tables.seen("c2", 7)
@@ -75,7 +94,7 @@ async def test_the_door(tables: Tables, dynamo: Any, prefix: str) -> None:
     row = (await dynamo.get_item(TableName=f"{prefix}-Connections", Key=key))["Item"]
     assert row["door"]["M"]["isActive"] == {"BOOL": False}
     assert row["lastSeenAt"] == {"N": "8"}
-    assert connection_of(row) == SPEAKER
+    assert connection_of(row) == msgspec.structs.replace(SPEAKER, last_seen_at=8)
 
 
 async def test_listeners_are_counted_over_all_pages(tables: Tables, dynamo: Any, prefix: str) -> None:

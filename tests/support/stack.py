@@ -14,7 +14,7 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -134,6 +134,14 @@ def front(directory: Path, *arguments: str, environ: dict[str, str] | None = Non
         issuer = Issuer(directory / "keys", f"{url}/", AUDIENCE)
         variables["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = url
         yield Stack(url, variables, directory / "gateway.log", issuer, kinesis_url, dynamodb_url)
+
+
+@contextmanager
+def another_gateway(stack: Stack, directory: Path, *arguments: str) -> Iterator[Stack]:
+    """A gateway more, over the same tables and streams."""
+    with _program("gateway", directory, *arguments, environ=stack.environ) as url:
+        issuer = Issuer(Path(stack.environ["HERALD_DIR"]) / "keys", f"{url}/", AUDIENCE)
+        yield replace(stack, url=url, log=directory / "gateway.log", issuer=issuer)
 
 
 @contextmanager

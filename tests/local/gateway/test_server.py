@@ -21,7 +21,7 @@ from streams import records
 from streams.aws import Clients
 from streams.kinesis import get_iterator, get_page, list_shards
 from streams.records import AudioChunk, Record, SessionEvent
-from tests.support.stack import AUDIENCE, Client, Stack, front
+from tests.support.stack import AUDIENCE, Client, Stack, another_gateway, front
 
 SPEECH = Path(__file__).parents[2] / "recordings" / "austen-0870.wav"
 CHUNK_BYTES = 3_200
@@ -125,6 +125,11 @@ async def test_a_hundred_speakers_in_real_time_are_all_heard(stack: Stack) -> No
                 group.create_task(speak(speaker))
                 group.create_task(hear(speaker))
             assert await asyncio.to_thread(stack.control, "GET", "health") == {"ok": True}
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
 
 
 def _process_at(url: str) -> psutil.Process:
@@ -363,6 +368,56 @@ async def test_silent_and_old_connections_are_ended(short_lived: Stack) -> None:
     async with stack.speaker() as speaker:
         with pytest.raises(ConnectionClosed, match="1001"):
             await _beat_for_ever(speaker)
+
+
+async def _rows(clients: Clients, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (await (await clients.get("dynamodb")).scan(TableName=f"herald-{table}"))["Items"]
+    return rows
+
+
+async def test_a_gateway_that_was_killed_leaves_no_session_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with front(tmp_path) as stack:
+        for name, value in stack.environ.items():
+            monkeypatch.setenv(name, value)
+        async with Clients() as clients, AsyncExitStack() as opened:
+            with another_gateway(stack, _made(tmp_path / "first")) as first:
+                speaker = await opened.enter_async_context(first.speaker())
+                await opened.enter_async_context(first.listener(speaker.session_id, "es"))
+                process = _process_at(first.url)
+                process.kill()
+                process.wait(5)
+            assert len(await _rows(clients, "Connections")) == 2
+            with another_gateway(stack, _made(tmp_path / "second")) as second:
+                join = {"action": "joinSession", "sessionId": speaker.session_id, "targetLanguage": "es"}
+                assert await _refused_at_the_door(second, **join) == 404
+            assert await _rows(clients, "Connections") == []
+            [session] = await _rows(clients, "Sessions")
+            assert session["broadcastState"]["M"]["isActive"] == {"BOOL": False}
+            _, ended = await _written(clients, speaker.session_id)
+            assert isinstance(ended, SessionEvent)
+            assert (ended.event, ended.reason) == ("ended", "speakerDisconnected")
+
+
+async def test_who_is_silent_is_dropped_on_a_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with front(tmp_path, "--sweep-s", "0.1") as stack:
+        for name, value in stack.environ.items():
+            monkeypatch.setenv(name, value)
+        async with Clients() as clients, stack.speaker() as speaker, stack.speaker() as alive:
+            [session] = [row for row in await _rows(clients, "Sessions") if row["sessionId"]["S"] == speaker.session_id]
+            await (await clients.get("dynamodb")).update_item(
+                TableName="herald-Connections",
+                Key={"connectionId": session["speakerConnectionId"]},
+                UpdateExpression="SET lastSeenAt = :long_ago",
+                ExpressionAttributeValues={":long_ago": {"N": "1"}},
+            )
+            with pytest.raises(ConnectionClosed):
+                await speaker.next()
+            assert (await alive.say("heartbeat"))["type"] == "heartbeatAck"
+            async with asyncio.timeout(5):
+                while len(await _rows(clients, "Connections")) > 1:
+                    await asyncio.sleep(0.02)
 
 
 async def test_faults_are_the_service_s_own_failures(stack: Stack) -> None:
