@@ -21,7 +21,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 1rem; background: var(--paper)
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 svg { width: 100%; display: block; } .wave { height: 7rem; border: 1px solid var(--line); }
 .peaks { stroke: var(--ink); stroke-width: 1.4; fill: none; } .band { fill: var(--band); }
-.passage { min-width: 40rem; } .passage text { font: 10px system-ui, sans-serif; fill: var(--dim); }
+.passage { min-width: 52rem; } .passage text { font: 10px system-ui, sans-serif; fill: var(--dim); }
 .passage .scale { font-size: 11px; fill: var(--ink); } .tick { stroke: var(--line); stroke-width: 1; }
 .own { fill: var(--own); background: var(--own); } .engine { fill: var(--engine); background: var(--engine); }
 .stream { fill: var(--stream); background: var(--stream); }
@@ -31,6 +31,7 @@ time { color: var(--dim); font-variant-numeric: tabular-nums; flex: none; }
 audio { width: 100%; } .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
+th { overflow-wrap: normal; } td + td { white-space: nowrap; } td:first-child { min-width: 9rem; }
 .languages { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 """
 
@@ -57,7 +58,7 @@ def page(
 <h2>Where the time went</h2>
 <p class="key">Each bar is a clause in one language, from the capture of its last sound to its first listener;
 its length is time.
-<span class="own"></span>our own<span class="engine"></span>engines<span class="stream"></span>streams</p>
+<span class="own"></span>our&nbsp;own<span class="engine"></span>engines<span class="stream"></span>streams</p>
 <div class="scroll">{passage(rows)}</div>{_table(report)}
 </body></html>
 """
