@@ -1,11 +1,11 @@
 """`$connect` and `$disconnect`: a speaker's new session, a listener's way into one, and the way out of both.
 
-What `$connect` answers is not delivered, and nothing can be posted to a connection before `$connect` has been answered.
-So the client's first message (`sessionCreated`, `sessionJoined`) is handed to the function `welcome`, which is invoked
-without waiting for it and posts the message once the connection is there.
+What `$connect` answers is not delivered when it lets a client in, and nothing can be posted to a connection before
+that answer. So the client's first message (`sessionCreated`, `sessionJoined`) is handed to the function `welcome`,
+which is invoked without waiting for it and posts the message once the connection is there.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from gateway.settings import Settings
 from gateway.tables import DOOR_KEPT_MS, Session, Tables
 from gateway.tokens import Verifier
 from streams.errors import Refused
-from streams.languages import normalise_source
+from streams.languages import base_language, normalise_source
 from streams.records import SessionEvent
 from streams.telemetry import Log
 
@@ -61,7 +61,10 @@ class Equipment(NamedTuple):
 
 
 async def connect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
-    """Let a client in. Raises WireError, whose status the client gets as that of its handshake."""
+    """Let a client in. Raises WireError, whose status the client gets as that of its handshake.
+
+    The error's body goes with it; the service does not promise that it reaches the client, browsers do not show it.
+    """
     query = dict(incoming.query)
     action = query.pop("action", "")
     if action == "createSession":
@@ -77,10 +80,7 @@ async def connect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
 
 async def _create(equipment: Equipment, incoming: Incoming, query: CreateSession) -> None:
     identity = await equipment.verifier.verify(query.token)
-    try:
-        source_language = normalise_source(query.source_language)
-    except Refused as error:
-        raise WireError(ErrorCode.UNSUPPORTED_LANGUAGE, "This source language is not on offer.") from error
+    source_language = _source(query.source_language, equipment.settings.sources())
     targets = sorted(await equipment.offers.languages())
     now_ms = equipment.now_ms()
     state = BroadcastState(last_state_change=now_ms)
@@ -111,6 +111,33 @@ async def _create(equipment: Equipment, incoming: Incoming, query: CreateSession
     equipment.log.info("connect", "session created", session.session_id, source_language=source_language)
 
 
+def _source(wanted: str, on_offer: Sequence[str]) -> str:
+    """The source language as the recogniser names it. Raises WireError(UNSUPPORTED_LANGUAGE)."""
+    try:
+        source = normalise_source(wanted)
+    except Refused as error:
+        raise _unsupported("source", on_offer) from error
+    if source not in on_offer:
+        raise _unsupported("source", on_offer)
+    return source
+
+
+def _target(wanted: str, on_offer: Collection[str]) -> str:
+    """The language that a listener gets: the one that was asked for, else the same without its region.
+
+    Raises WireError(UNSUPPORTED_LANGUAGE).
+    """
+    for language in (wanted.lower(), base_language(wanted)):
+        if language in on_offer:
+            return language
+    raise _unsupported("target", sorted(on_offer))
+
+
+def _unsupported(which: str, on_offer: Sequence[str]) -> WireError:
+    message = f"This {which} language is not on offer."
+    return WireError(ErrorCode.UNSUPPORTED_LANGUAGE, message, languages=list(on_offer))
+
+
 async def _add_session(equipment: Equipment, wanted: Session) -> Session:
     for _ in range(ID_ATTEMPTS):
         session = msgspec.structs.replace(wanted, session_id=session_ids.make(equipment.below))
@@ -124,9 +151,7 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
     if session is None or session.ended_at is not None:
         raise WireError(ErrorCode.SESSION_NOT_FOUND, "There is no such session.")
     targets = await equipment.offers.languages()
-    language = query.target_language.lower()
-    if language not in targets:
-        raise WireError(ErrorCode.UNSUPPORTED_LANGUAGE, "This target language is not on offer.")
+    language = _target(query.target_language, targets)
     if await equipment.tables.count_listeners(session.session_id) >= equipment.settings.max_listeners_per_session:
         raise WireError(ErrorCode.SESSION_FULL, "The session has as many listeners as it may have.")
     now_ms = equipment.now_ms()

@@ -5,11 +5,18 @@ from typing import Annotated
 import msgspec
 
 from gateway.messages import Limits
+from streams.languages import SOURCE_LANGUAGES
 from streams.resources import DEFAULT_PREFIX, physical_name
+
+_LANGUAGE = f"({'|'.join(SOURCE_LANGUAGES)})"
+_LANGUAGES = f"^{_LANGUAGE}(,{_LANGUAGE})*$"
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """token_role_claim: the claim that must be, or hold, "speaker" ("cognito:groups" with Cognito)."""
+    """token_role_claim: the claim that must be, or hold, "speaker" ("cognito:groups" with Cognito).
+
+    source_languages: those of row W23 that the recogniser in use hears, separated by commas.
+    """
 
     token_issuer: Annotated[str, msgspec.Meta(min_length=1)]
     token_audience: Annotated[str, msgspec.Meta(min_length=1)]
@@ -17,11 +24,16 @@ class Settings(msgspec.Struct, frozen=True):
     token_role_claim: Annotated[str, msgspec.Meta(min_length=1)] = "role"
     herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
     max_listeners_per_session: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 500
+    source_languages: Annotated[str, msgspec.Meta(pattern=_LANGUAGES)] = ",".join(SOURCE_LANGUAGES)
     max_audio_chunks_per_second: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
     def physical(self, name: str) -> str:
         """A stream's, table's or function's name in this environment."""
         return physical_name(self.herald_prefix, name)
+
+    def sources(self) -> tuple[str, ...]:
+        """What speakers may speak."""
+        return tuple(self.source_languages.split(","))
 
     def limits(self) -> Limits:
         """What clients are told."""

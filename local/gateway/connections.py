@@ -136,15 +136,15 @@ class Gateway:
         peer = Peer(connection_id, now_ms, source_ip, headers.get("User-Agent", ""), host)
         request_id = _request_id()
         event = events.connect(peer, request_id, now_ms, headers, query)
-        status = 200
+        status, body = 200, ""
         try:
             answer = await self._invoke("$connect", event, request_id)
-            status = int(answer["statusCode"])
+            status, body = int(answer["statusCode"]), _answer_of(answer)
         except (FunctionFailed, TimeoutError, KeyError, TypeError, ValueError):
             status = 500
         if not 200 <= status < 300:
             self._calls.count("$connect", "refused")
-            socket.reject(status, {"x-amzn-RequestId": request_id})
+            socket.reject(status, {"x-amzn-RequestId": request_id}, body)
             return
         client = Client(self, socket, peer)
         self._clients[connection_id] = client

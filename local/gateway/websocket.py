@@ -84,9 +84,12 @@ class WebSocket(asyncio.Protocol):
         for data in early:
             owner.received(data)
 
-    def reject(self, status: int, headers: dict[str, str]) -> None:
-        """Refuse it with an HTTP status."""
-        response = self._protocol.reject(status, "")
+    def reject(self, status: int, headers: dict[str, str], body: str = "") -> None:
+        """Refuse it with an HTTP status, and a body of JSON if there is one."""
+        response = self._protocol.reject(status, body)
+        if body:
+            del response.headers["Content-Type"]
+            response.headers["Content-Type"] = "application/json"
         for name, value in headers.items():
             response.headers[name] = value
         self._protocol.send_response(response)

@@ -104,6 +104,35 @@ async def test_who_may_not_listen(room: ControlRoom) -> None:
     await _join(room, "l2")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [("pt-PT", "pt-pt"), ("pt-BR", "pt"), ("PT", "pt"), ("es-MX", "es"), ("es", "es"), ("fr-CA", None), ("tlh", None)],
+)
+async def test_a_regional_target_is_what_is_offered_of_it(room: ControlRoom, wanted: str, given: str | None) -> None:
+    room.languages = ("es", "pt", "pt-pt")
+    await _create(room)
+    if given is None:
+        with pytest.raises(WireError) as refused:
+            await _join(room, "l1", language=wanted)
+        assert refused.value.code == "UNSUPPORTED_LANGUAGE"
+        assert refused.value.details == {"languages": ["es", "pt", "pt-pt"]}
+    else:
+        await _join(room, "l1", language=wanted)
+        assert room.welcomed[1].target_language == given
+        assert json.loads(room.welcomed[1].message)["targetLanguage"] == given
+
+
+@pytest.mark.parametrize("wanted", ["fr-FR", "fr", "tlh"])
+async def test_a_source_that_is_not_heard_here_is_refused_naming_those_that_are(room: ControlRoom, wanted: str) -> None:
+    room.sources = "en-US,es-ES"
+    with pytest.raises(WireError) as refused:
+        await _create(room, sourceLanguage=wanted)
+    assert refused.value.code == "UNSUPPORTED_LANGUAGE"
+    assert refused.value.details == {"languages": ["en-US", "es-ES"]}
+    await _create(room, sourceLanguage="es")
+    assert room.published[0].source_language == "es-ES"
+
+
 async def test_an_ended_session_takes_nobody(room: ControlRoom) -> None:
     await _create(room)
     await disconnect(room.equipment(), incoming("$disconnect"))

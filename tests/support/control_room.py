@@ -15,6 +15,7 @@ from gateway.tables import Tables
 from gateway.tokens import KeySet, Verifier
 from local.issuer import Issuer
 from streams.errors import Unavailable
+from streams.languages import SOURCE_LANGUAGES
 from streams.records import SessionEvent
 from streams.telemetry import Log
 
@@ -28,6 +29,7 @@ class ControlRoom:
     tables: Tables
     issuer: Issuer
     max_listeners: int = 500
+    sources: str = ",".join(SOURCE_LANGUAGES)
     now_ms: int = 1_700_000_000_000
     published: list[SessionEvent] = field(default_factory=list)
     welcomed: list[Welcome] = field(default_factory=list)
@@ -37,7 +39,13 @@ class ControlRoom:
     languages: tuple[str, ...] = ("ca", "en", "es")
 
     def equipment(self) -> Equipment:
-        settings = Settings(ISSUER, AUDIENCE, "https://issuer.test/keys", max_listeners_per_session=self.max_listeners)
+        settings = Settings(
+            ISSUER,
+            AUDIENCE,
+            "https://issuer.test/keys",
+            max_listeners_per_session=self.max_listeners,
+            source_languages=self.sources,
+        )
         return Equipment(
             settings=settings,
             tables=self.tables,

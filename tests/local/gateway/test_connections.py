@@ -30,13 +30,15 @@ async def test_a_life_from_connect_to_disconnect() -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 503])
 async def test_a_refusal_is_the_status_of_the_handshake(status: int) -> None:
     async def refuse(event: dict[str, Any]) -> Any:
-        return {"statusCode": status, "body": "never shown"}
+        return {"statusCode": status, "body": '{"code":"NO"}'}
 
     async with twin(refuse) as it:
         with pytest.raises(InvalidStatus) as refused:
             async with it.connect():
                 pass
         assert refused.value.response.status_code == status
+        assert refused.value.response.headers["Content-Type"] == "application/json"
+        assert refused.value.response.body == b'{"code":"NO"}'
         assert it.routes() == ["$connect"]
 
 
