@@ -5,7 +5,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from gateway.errors import ErrorCode, WireError
-from gateway.routes import MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from gateway.routes import (
+    MAX_AUDIO_BYTES,
+    MAX_AUDIO_BYTES_PER_FRAME,
+    MAX_CONTROL_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_MESSAGE_BYTES,
+)
 
 
 class BroadcastState(msgspec.Struct, frozen=True, rename="camel"):
@@ -19,11 +25,15 @@ class BroadcastState(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Limits(msgspec.Struct, frozen=True, rename="camel"):
-    """What a client must keep to. Bytes, or chunks per second; heartbeat_s: send one at least this often."""
+    """What a client must keep to. Bytes, or chunks per second; heartbeat_s: send one at least this often.
+
+    max_audio_bytes_per_frame: decoded audio that fits one WebSocket frame; a message of more takes several.
+    """
 
     max_audio_chunks_per_second: int
     max_listeners: int
     max_audio_bytes: int = MAX_AUDIO_BYTES
+    max_audio_bytes_per_frame: int = MAX_AUDIO_BYTES_PER_FRAME
     max_control_bytes: int = MAX_CONTROL_BYTES
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_frame_bytes: int = MAX_FRAME_BYTES

@@ -13,6 +13,10 @@ MAX_MESSAGE_BYTES: Final = 128 * 1024
 """API Gateway's limit of a message."""
 MAX_FRAME_BYTES: Final = 32 * 1024
 """API Gateway's limit of a WebSocket frame; larger ones close the connection with 1009."""
+_ENVELOPE_BYTES: Final = 512
+"""What a sendAudio message has besides its audio: names and numbers take some 150 bytes, blanks a few."""
+MAX_AUDIO_BYTES_PER_FRAME: Final = (MAX_FRAME_BYTES - _ENVELOPE_BYTES) // 4 * 3
+"""Audio that fits a frame as base64, with its envelope: 0.75 s. More, up to MAX_AUDIO_BYTES, takes several frames."""
 
 FunctionName = Literal["ingest", "control", "welcome", "sweep"]
 Who = Literal["speaker", "listener", "both", "anyone"]

@@ -347,6 +347,45 @@ async def test_frames_and_messages_keep_the_service_s_limits(stack: Stack) -> No
         assert closed.value.rcvd.code == 1009
 
 
+async def test_how_much_audio_fits_a_frame_is_told_and_true(stack: Stack, clients: Clients) -> None:
+    async with stack.speaker() as speaker:
+        limits = speaker.received[0]["limits"]
+        fits, most = limits["maxAudioBytesPerFrame"], limits["maxAudioBytes"]
+        largest = {"sessionId": speaker.session_id, "timestamp": 2**53, "sequence": 2**53}
+
+        def audio(size: int) -> str:
+            return json.dumps({"action": "sendAudio", "audioData": _base64(bytes(size)), **largest}, indent=1)
+
+        assert (await speaker.say("sendAudio", audioData=_base64(bytes(fits))))["type"] == "audioReceived"
+        await speaker.socket.send(audio(fits))
+        assert (await speaker.next())["type"] == "audioReceived"
+        whole = audio(most)
+        await speaker.socket.send([whole[:32_000], whole[32_000:]])
+        assert (await speaker.next())["type"] == "audioReceived"
+        over = audio(33 * 1024)
+        await speaker.socket.send([over[:32_000], over[32_000:]])
+        assert (await speaker.next())["code"] == "PAYLOAD_TOO_LARGE"
+        assert (await speaker.say("sendAudio", audioData=_base64(bytes(640))))["type"] == "audioReceived"
+        assert len(await _written(clients, speaker.session_id)) == 1 + 4
+        await speaker.socket.send(over)
+        with pytest.raises(ConnectionClosedError) as closed:
+            await speaker.next()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
+async def test_refusals_at_the_door_say_what_is_on_offer(stack: Stack) -> None:
+    async with stack.speaker() as speaker:
+        with pytest.raises(InvalidStatus) as refused:
+            async with stack.client(action="joinSession", sessionId=speaker.session_id, targetLanguage="tlh"):
+                pass
+        told = json.loads(refused.value.response.body or b"")
+        assert (told["type"], told["code"]) == ("error", "UNSUPPORTED_LANGUAGE")
+        assert "es" in told["details"]["languages"]
+        async with stack.listener(speaker.session_id, "es-MX") as listener:
+            assert listener.received[0]["targetLanguage"] == "es"
+
+
 @pytest.fixture
 def short_lived(tmp_path: Path) -> Iterator[Stack]:
     with front(tmp_path, "--idle-s", "0.4", "--lifetime-s", "1.5") as it:
