@@ -21,12 +21,22 @@ WORDS = (
 )
 
 
+_others: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def nobody_elses() -> None:
+    """What runs before a test belongs to others: a stack that serves many tests, say."""
+    _others.clear()
+    _others.update(process.pid for process in psutil.Process().children(recursive=True))
+
+
 def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    return [process for process in psutil.Process().children(recursive=True) if process.pid not in _others]
 
 
 @pytest.fixture
-async def engine() -> AsyncIterator[Engine]:
+async def engine(nobody_elses: None) -> AsyncIterator[Engine]:
     engine = Engine(Routes(read_modes()), pipelines=1)
     yield engine
     await engine.close()
