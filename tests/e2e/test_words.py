@@ -1,8 +1,19 @@
 """Every word, by number: once, in order, to whom it was for, and at the price of one call."""
 
+import asyncio
 from pathlib import Path
 
-from tests.e2e.whole_stack import WholeStack, finished, tone_talk, words_heard
+import aiohttp
+
+from local import tones
+from ops import tokens
+from ops.audio_files import read
+from ops.listener import Listener
+from ops.speaker import Speaker
+from tests.e2e.whole_stack import WholeStack, described, finished, tone_talk, words_heard
+
+MINUTE_WORDS = 168
+"""Of 297 ms, with 60 ms between: 60 s."""
 
 
 def test_each_language_is_translated_once_and_spoken_once(tone_stack: WholeStack, tmp_path: Path) -> None:
@@ -50,7 +61,50 @@ def test_two_speakers_at_once_are_not_heard_by_each_others_listeners(tone_stack:
 def test_captions_only_grow_but_for_their_unstable_tail(tone_stack: WholeStack, tmp_path: Path) -> None:
     tone_talk(tmp_path / "talk.wav", 5000, 4, words=8)
 
-    report = tone_stack.demo("--audio", str(tmp_path / "talk.wav"), "--to", "en")
+    report = tone_stack.demo("--audio", str(tmp_path / "talk.wav"), "--to", "en,es")
 
-    assert report["languages"]["en"]["rewrites"] == 0
-    assert any(caption["final"] for caption in report["languages"]["en"]["captions"])
+    for language in ("en", "es"):
+        assert report["languages"][language]["rewrites"] == 0
+        assert any(caption["final"] for caption in report["languages"][language]["captions"])
+    assert report["languages"]["es"]["tail_rewrites"] == 0  # only the speaker's own language has a tail to rewrite
+
+
+def test_a_minute_without_a_pause_is_heard_to_the_word(tone_stack: WholeStack, tmp_path: Path) -> None:
+    said = tone_talk(tmp_path / "talk.wav", 10_000, 1, words=MINUTE_WORDS)
+
+    report = tone_stack.demo("--audio", str(tmp_path / "talk.wav"), "--to", "es")
+
+    assert words_heard(report, "es") == said
+    assert (report["lost"], report["duplicated"], report["reordered"], report["unheard_ms"]) == (0, 0, 0, 0)
+
+
+async def test_listeners_come_and_go_during_a_talk(tone_stack: WholeStack, tmp_path: Path) -> None:
+    said = tone_talk(tmp_path / "talk.wav", 11_000, 6)
+    stack = described(tone_stack)
+    token = await asyncio.to_thread(tokens.token, stack, "somebody")
+    early_heard = asyncio.Event()
+    late_heard = asyncio.Event()
+    async with aiohttp.ClientSession() as session, await Speaker.create(session, stack.url, token) as speaker:
+        constant = await Listener.join(session, stack.url, speaker.session_id, "es", lambda: None)
+        leaving = await Listener.join(session, stack.url, speaker.session_id, "es", early_heard.set)
+        async with constant:
+            speaking = asyncio.create_task(speaker.speak(read(tmp_path / "talk.wav").pcm))
+            async with leaving:
+                await early_heard.wait()
+            late = await Listener.join(session, stack.url, speaker.session_id, "es", late_heard.set)
+            async with late:
+                await speaking
+                await speaker.answers()
+                await speaker.end()
+                await asyncio.gather(constant.ended.wait(), late.ended.wait())
+
+    def words(listener: Listener) -> list[int]:
+        return [number for clause in listener.ear.heard for number in tones.numbers_in(clause.text.lower())]
+
+    assert constant.told
+    assert late.told
+    assert words(constant) == said
+    assert words(leaving) == said[: len(words(leaving))]
+    assert words(late) == said[-len(words(late)) :]
+    assert len(words(late)) >= 10
+    assert not set(words(leaving)[:3]) & set(words(late))

@@ -10,11 +10,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from local import tones
 from ops.audio_files import wav
 from ops.paths import PROJECT
+from ops.stack_file import Stack
 
 READY_WITHIN_S = 90.0
 DEMO_WITHIN_S = 240.0
@@ -90,8 +92,26 @@ class WholeStack:
             counts = json.load(answer)["TranslateText"]
         return {name.removeprefix("calls.") for name in counts if name.startswith("calls.")}
 
+    def signal(self, part: str, number: signal.Signals) -> None:
+        os.kill(self.described()["parts"][part]["pid"], number)
+
     def kill(self, part: str) -> None:
-        os.kill(self.described()["parts"][part]["pid"], signal.SIGKILL)
+        self.signal(part, signal.SIGKILL)
+
+    def restart(self, part: str) -> None:
+        """Returns when the part is ready again."""
+        asked = self.herald("restart", part)
+        try:
+            out, err = asked.communicate(timeout=60)
+        finally:
+            asked.kill()
+            asked.wait()
+        assert asked.returncode == 0, out + err
+
+
+def described(stack: WholeStack) -> Stack:
+    """stack.json, as the command reads it."""
+    return msgspec.convert(stack.described(), Stack)
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
