@@ -13,8 +13,9 @@ import msgspec
 from stages.broadcast.messages import clause_duration_ms
 from stages.broadcast.requests import Deliver, Delivered, Queued
 from stages.broadcast.settings import BroadcastSettings
+from streams import state as snapshots
 from streams import times
-from streams.errors import BadRecord, Failure, NewerVersion
+from streams.errors import Failure
 from streams.records import Caption, Receipt, Record, SessionEvent, SpeechPart
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Reject, Reply, StageBuilder
 
@@ -32,15 +33,11 @@ class BroadcastState(msgspec.Struct):
     delivered: list[str] = []
 
 
-class _Header(msgspec.Struct):
-    v: int = VERSION
-
-
 class Broadcast:
     """A `Stage`."""
 
     def __init__(self, session_id: str, snapshot: bytes | None) -> None:
-        state = _decode(snapshot) if snapshot is not None else BroadcastState()
+        state = snapshots.decode(snapshot, BroadcastState, VERSION) if snapshot is not None else BroadcastState()
         self._session_id = session_id
         self._known: OrderedDict[str, None] = OrderedDict.fromkeys(state.delivered)
         self._waiting: deque[tuple[Input, Deliverable]] = deque()
@@ -82,7 +79,7 @@ class Broadcast:
 
     def snapshot(self) -> bytes:
         """What was given to listeners; it is stored only when the deliveries are over."""
-        return msgspec.msgpack.encode(BroadcastState(delivered=list(self._known)))
+        return snapshots.encode(BroadcastState(delivered=list(self._known)))
 
     def on_emitted(self, record: Record) -> None:
         """Learn from a receipt what was delivered since the snapshot."""
@@ -185,16 +182,6 @@ def _clause_id(utterance_id: str, clause: int, language: str) -> str:
 
 def _final_id(utterance_id: str, language: str) -> str:
     return f"final/{utterance_id}/{language}"
-
-
-def _decode(data: bytes) -> BroadcastState:
-    try:
-        version = msgspec.msgpack.decode(data, type=_Header).v
-        if version > VERSION:
-            raise NewerVersion(f"broadcast snapshot has version {version}; this release reads up to {VERSION}")
-        return msgspec.msgpack.decode(data, type=BroadcastState)
-    except msgspec.DecodeError as error:
-        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
 
 
 def builder(settings: BroadcastSettings) -> StageBuilder:

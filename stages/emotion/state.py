@@ -6,7 +6,7 @@ import msgspec
 
 from stages.emotion.quality import QualityState
 from stages.emotion.spans import Heard
-from streams.errors import BadRecord, NewerVersion
+from streams import state as snapshots
 from streams.timeline import TimelineState
 
 VERSION: Final = 1
@@ -23,21 +23,11 @@ class EmotionState(msgspec.Struct):
     ended: bool = False
 
 
-class _Header(msgspec.Struct):
-    v: int = VERSION
-
-
 def encode(state: EmotionState) -> bytes:
     """The snapshot's bytes."""
-    return msgspec.msgpack.encode(state)
+    return snapshots.encode(state)
 
 
 def decode(data: bytes) -> EmotionState:
     """What `encode` was given. Raises NewerVersion for a later major version, BadRecord for what is no snapshot."""
-    try:
-        version = msgspec.msgpack.decode(data, type=_Header).v
-        if version > VERSION:
-            raise NewerVersion(f"emotion snapshot has version {version}; this release reads up to {VERSION}")
-        return msgspec.msgpack.decode(data, type=EmotionState)
-    except msgspec.DecodeError as error:
-        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
+    return snapshots.decode(data, EmotionState, VERSION)

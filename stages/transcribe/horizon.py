@@ -2,8 +2,8 @@
 
 A recogniser that hears audio again cuts it a little differently, so words have no ids. Instead a session has a
 *horizon* on the media clock, the end of its last committed word: a word whose middle lies before it has been said
-(rows T6, S7), and so has a word of equal text within NEAR_MS of a committed one. Equal text alone says nothing: people
-say "yes" twice.
+(rows T6, S7), and so has a word of equal text near a committed one (`streams.words`). Equal text alone says nothing:
+people say "yes" twice.
 """
 
 from collections import deque
@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from streams.records import Word
+from streams.words import is_same
 
-NEAR_MS: Final = 150
-"""How far two hearings of one word may lie apart; recognisers differ by some 10 ms."""
 REMEMBERED_WORDS: Final = 16
 MIN_WORD_MS: Final = 20
 
@@ -65,13 +64,3 @@ class Horizon:
         last = self.recent[-1]
         matches = [i for i, word in enumerate(words) if is_same(word, last)]
         return min(matches, key=lambda i: abs(words[i].middle_ms - last.middle_ms), default=None)
-
-
-def is_same(a: Word, b: Word) -> bool:
-    """Equal text at about the same time."""
-    return abs(a.middle_ms - b.middle_ms) < NEAR_MS and plain(a.text) == plain(b.text)
-
-
-def plain(text: str) -> str:
-    """A word as compared: no case, no punctuation, which recognisers add and move late."""
-    return "".join(letter for letter in text.casefold() if letter.isalnum()) or text

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from streams.errors import BadRecord, NewerVersion
+from streams import state as snapshots
 from streams.records import Word
 from streams.timeline import TimelineState
 
@@ -40,21 +40,11 @@ class TranscribeState(msgspec.Struct):
     ended: bool = False
 
 
-class _Header(msgspec.Struct):
-    v: int = VERSION
-
-
 def encode(state: TranscribeState) -> bytes:
     """The snapshot's bytes."""
-    return msgspec.msgpack.encode(state)
+    return snapshots.encode(state)
 
 
 def decode(data: bytes) -> TranscribeState:
     """What `encode` was given. Raises NewerVersion for a later major version, BadRecord for what is no snapshot."""
-    try:
-        version = msgspec.msgpack.decode(data, type=_Header).v
-        if version > VERSION:
-            raise NewerVersion(f"transcribe snapshot has version {version}; this release reads up to {VERSION}")
-        return msgspec.msgpack.decode(data, type=TranscribeState)
-    except msgspec.DecodeError as error:
-        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
+    return snapshots.decode(data, TranscribeState, VERSION)

@@ -6,9 +6,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from stages.transcribe.clauses import ClauseRule, clause_lengths
-from stages.transcribe.horizon import NEAR_MS, Horizon, is_same, plain
+from stages.transcribe.horizon import Horizon
 from stages.transcribe.state import OpenUtterance, SpeechState
 from streams.records import Transcript, Word
+from streams.words import NEAR_MS, is_same, plain
 
 PARTIAL_EVERY_MS: Final = 200
 """Row T2: at most 5 partials per second."""

@@ -3,7 +3,7 @@
 Transcribe commits each word once, but an old owner of its shard that wakes up may still write what the new owner has
 committed too, cut otherwise. So this reader applies the rule again: the first to commit wins. A word is old if its
 middle lies before the session's *horizon* (the end of its last committed word), or if a committed word of equal text
-has its middle within NEAR_MS. Never by text alone: people say "yes" twice.
+has its middle near by (`streams.words`). Never by text alone: people say "yes" twice.
 """
 
 from collections import deque
@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from streams.records import Word
+from streams.words import is_same
 
-NEAR_MS: Final = 150
-"""How far two hearings of one word may lie apart; also in transcribe, which must agree."""
 REMEMBERED_WORDS: Final = 16
 
 
@@ -35,10 +34,4 @@ class Horizon:
             self.recent.append(word)
 
     def _knows(self, word: Word) -> bool:
-        text = plain(word.text)
-        return any(abs(word.middle_ms - old.middle_ms) < NEAR_MS and plain(old.text) == text for old in self.recent)
-
-
-def plain(text: str) -> str:
-    """A word as compared: no case, no punctuation, which recognisers add and move late."""
-    return "".join(letter for letter in text.casefold() if letter.isalnum()) or text
+        return any(is_same(word, old) for old in self.recent)

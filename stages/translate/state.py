@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from streams.errors import BadRecord, NewerVersion
+from streams import state as snapshots
 from streams.records import Word
 
 VERSION: Final = 1
@@ -36,21 +36,11 @@ class TranslateState(msgspec.Struct):
     events: list[str] = []
 
 
-class _Header(msgspec.Struct):
-    v: int = VERSION
-
-
 def encode(state: TranslateState) -> bytes:
     """The snapshot's bytes."""
-    return msgspec.msgpack.encode(state)
+    return snapshots.encode(state)
 
 
 def decode(data: bytes) -> TranslateState:
     """What `encode` was given. Raises NewerVersion for a later major version, BadRecord for what is no snapshot."""
-    try:
-        version = msgspec.msgpack.decode(data, type=_Header).v
-        if version > VERSION:
-            raise NewerVersion(f"translate snapshot has version {version}; this release reads up to {VERSION}")
-        return msgspec.msgpack.decode(data, type=TranslateState)
-    except msgspec.DecodeError as error:
-        raise BadRecord(f"{len(data)} bytes are no snapshot: {type(error).__name__}") from error
+    return snapshots.decode(data, TranslateState, VERSION)

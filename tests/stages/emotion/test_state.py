@@ -24,7 +24,7 @@ def test_a_snapshot_comes_back_as_it_was(state: EmotionState) -> None:
 
 def test_a_later_release_s_snapshot_is_refused_by_name() -> None:
     newer = msgspec.msgpack.encode(msgspec.to_builtins(FULL) | {"v": 2, "heard": "in another form"})
-    with pytest.raises(NewerVersion, match="emotion snapshot has version 2"):
+    with pytest.raises(NewerVersion, match="EmotionState has version 2"):
         decode(newer)
 
 
@@ -34,5 +34,5 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_defaults() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode(7), encode(FULL)[:20]])
 def test_what_is_no_snapshot_is_named_without_its_bytes(data: bytes) -> None:
-    with pytest.raises(BadRecord, match=f"^{len(data)} bytes are no snapshot"):
+    with pytest.raises(BadRecord, match=f"^{len(data)} bytes are no EmotionState"):
         decode(data)

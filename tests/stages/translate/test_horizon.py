@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.translate.horizon import REMEMBERED_WORDS, Horizon, plain
+from stages.translate.horizon import REMEMBERED_WORDS, Horizon
 from streams.records import Word
 from tests.stages.translate.transcripts import words
 
@@ -29,8 +29,3 @@ def test_memory_is_bounded() -> None:
     horizon = Horizon()
     horizon.commit(words("word " * 100, 0))
     assert len(horizon.recent) == REMEMBERED_WORDS
-
-
-def test_plain() -> None:
-    assert plain("Don't,") == "dont"
-    assert plain("?!") == "?!"
