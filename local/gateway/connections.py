@@ -99,6 +99,10 @@ class Client:
     async def _handle(self, data: str | bytes, arrived_ms: int) -> None:
         try:
             await self._gateway.message(self, data, arrived_ms)
+        except asyncio.CancelledError:
+            self._waiting.clear()  # the twin stops: what waits is not begun any more
+            self._waiting_bytes = 0
+            raise
         finally:
             self._in_flight -= 1
             if self._waiting:
