@@ -1,5 +1,6 @@
 """Each stage is killed in turn during a talk, and started again: nothing lost, nothing twice, to the word."""
 
+import signal
 import time
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from tests.e2e.whole_stack import WholeStack, finished, tone_talk, wait_for_firs
 AWAY_S: Final = 8.0
 """Longer than the talk takes to pile up more sound than a listener's backlog may have."""
 
+FROZEN_S: Final = 5.0
+
 
 def test_every_stage_is_killed_during_a_talk(tone_stack: WholeStack, tmp_path: Path) -> None:
     said = tone_talk(tmp_path / "talk.wav", 6000, 10, words=5)
@@ -19,14 +22,38 @@ def test_every_stage_is_killed_during_a_talk(tone_stack: WholeStack, tmp_path: P
 
     for part in ("transcribe", "emotion", "translate", "broadcast"):
         tone_stack.kill(part)
-        restart = tone_stack.herald("restart", part)
-        out, err = restart.communicate(timeout=60)
-        assert restart.returncode == 0, out + err
+        tone_stack.restart(part)
 
     report = finished(talk)
     assert words_heard(report, "es") == said
     assert words_heard(report, "en") == said
     assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
+
+
+def test_every_engine_is_killed_during_a_talk(tone_stack: WholeStack, tmp_path: Path) -> None:
+    said = tone_talk(tmp_path / "talk.wav", 12_000, 8, words=5)
+    talk = tone_stack.start_demo("--audio", str(tmp_path / "talk.wav"), "--to", "es,en")
+    wait_for_first_sound(talk)
+
+    for part in ("translate-twin", "polly-twin", "transcribe-twin"):
+        tone_stack.kill(part)
+        tone_stack.restart(part)
+
+    report = finished(talk)
+    assert words_heard(report, "es") == said
+    assert words_heard(report, "en") == said
+    assert (report["lost"], report["duplicated"], report["reordered"], report["unheard_ms"]) == (0, 0, 0, 0)
+
+
+def test_a_stage_that_is_frozen_goes_on_where_it_was(tone_stack: WholeStack, tmp_path: Path) -> None:
+    said = tone_talk(tmp_path / "talk.wav", 13_000, 5, words=5)
+    talk = tone_stack.start_demo("--audio", str(tmp_path / "talk.wav"), "--to", "es")
+    wait_for_first_sound(talk)
+    tone_stack.signal("translate", signal.SIGSTOP)
+    time.sleep(FROZEN_S)
+    tone_stack.signal("translate", signal.SIGCONT)
+
+    assert words_heard(finished(talk), "es") == said
 
 
 @pytest.mark.parametrize("part", ["translate", "broadcast"])
@@ -36,8 +63,7 @@ def test_what_piled_up_while_a_stage_was_away_is_all_heard(tone_stack: WholeStac
     wait_for_first_sound(talk)
     tone_stack.kill(part)
     time.sleep(AWAY_S)
-    restart = tone_stack.herald("restart", part)
-    restart.communicate(timeout=60)
+    tone_stack.restart(part)
 
     report = finished(talk)
     assert words_heard(report, "es") == said
