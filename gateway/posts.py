@@ -19,6 +19,18 @@ class Posts:
         except Exception as error:
             raise as_error(error, "posting to a connection") from error
 
+    async def last_active_ms(self, connection_id: str) -> int | None:
+        """When something last came from or went to the client, Unix milliseconds; None when it is not there."""
+        try:
+            answer = await self._client.get_connection(ConnectionId=connection_id)
+        except Exception as error:
+            failure = as_error(error, "asking for a connection")
+            if isinstance(failure, NotFound):
+                return None
+            raise failure from error
+        active_ms: int = round(answer["LastActiveAt"].timestamp() * 1000)
+        return active_ms
+
     async def disconnect(self, connection_id: str) -> None:
         """Close the connection; one that is not there any more is closed."""
         try:

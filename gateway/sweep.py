@@ -1,6 +1,7 @@
 """The function `sweep`: drops who has been silent for too long, and ends sessions that nobody ended (row W11).
 
-Invoked on a schedule. A connection that goes is told by `$disconnect`, and a client that is there sends audio or a
+Silent is who neither sent anything for 90 s nor took what was sent: a listener that only listens is there. Invoked on a
+schedule. A connection that goes is told by `$disconnect`, and a client that is there sends audio or a
 heartbeat; what is left is a half-open connection, one whose `$disconnect` was lost, and an end that broke off half way.
 Each run does again what an earlier one did not complete.
 
@@ -38,15 +39,24 @@ class Task(msgspec.Struct, frozen=True, rename="camel"):
     seen_before_ms: int | None = None
 
 
-async def sweep(equipment: Equipment, close: Callable[[str], Awaitable[None]], task: Task) -> int:
+async def sweep(
+    equipment: Equipment,
+    close: Callable[[str], Awaitable[None]],
+    last_active_ms: Callable[[str], Awaitable[int | None]],
+    task: Task,
+) -> int:
     """Drop who is silent, end what has no speaker; how many that were.
 
-    close: closes a connection, if it is still there. Raises the first HeraldError, once everything has been tried.
+    close: closes a connection, if it is still there. last_active_ms: when it last took or sent something, None if it is
+    not there. Raises the first HeraldError, once everything has been tried.
     """
     before_ms = equipment.now_ms() - SILENT_MS if task.seen_before_ms is None else task.seen_before_ms
     tables = equipment.tables
 
     async def drop(connection: Connection) -> bool:
+        active_ms = await last_active_ms(connection.connection_id)
+        if active_ms is not None and active_ms >= before_ms:
+            return False
         await close(connection.connection_id)
         known = await tables.connection(connection.connection_id)
         if known is None or known.last_seen_at >= before_ms:
@@ -85,7 +95,8 @@ async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Ha
     posts = Posts(await clients.get("apigatewaymanagementapi"))
 
     async def handle(event: dict[str, Any], _: Any) -> None:
-        metrics.add("ConnectionsSwept", await sweep(equipment, posts.disconnect, msgspec.convert(event, Task)))
+        task = msgspec.convert(event, Task)
+        metrics.add("ConnectionsSwept", await sweep(equipment, posts.disconnect, posts.last_active_ms, task))
 
     return handle
 

@@ -4,12 +4,15 @@ import asyncio
 import base64
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 import msgspec
 
 from ops.speaker import connect, expect, now_ms, receive
+
+HEARTBEAT_EVERY_S: Final = 30.0
+"""A connection silent for 90 s is dropped (row W11)."""
 
 
 class CaptionShown(msgspec.Struct):
@@ -143,7 +146,7 @@ class Listener:
         self.closed = asyncio.Event()
         self._socket = socket
         self._on_sound = on_sound
-        self._reading = asyncio.create_task(self._read())
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._beat())]
 
     @classmethod
     async def join(
@@ -160,9 +163,15 @@ class Listener:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._socket.close()
+
+    async def _beat(self) -> None:
+        while not self._socket.closed:
+            await asyncio.sleep(HEARTBEAT_EVERY_S)
+            await self._socket.send_json({"action": "heartbeat"})
 
     async def _read(self) -> None:
         try:

@@ -17,12 +17,12 @@ from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_o
 from streams.runtime import Equipment, ShardRuntime
 from streams.telemetry import place_of
 
-READS_PER_S: Final = 4.5
+READS_PER_S: Final = 4.0
 """Of the 5 reads per second and shard that all pollers share; the rest is for an operator's tail."""
 PAGE_RECORDS: Final = 1_000
 CHECKPOINT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 2.0
-DRAIN_S: Final = 2.5
+DRAIN_S: Final = 1.8
 """Patience at a stop, so that a whole stack can be down within 5 s."""
 PAUSE_S: Final = 0.02
 

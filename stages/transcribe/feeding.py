@@ -27,6 +27,8 @@ FLUSH_MS: Final = 150
 """Audio shorter than a block waits for more no longer than this."""
 QUIET_MS: Final = 1_500
 """Without audio for so long, the speaker is quiet, not the network slow."""
+LATE_MS: Final = 500
+"""A step so long after its time means that this process was held up, and the audio waits to be read."""
 SETTLE_MS: Final = 2_000
 """Silence that lets the recogniser close what it heard last."""
 KEEP_ALIVE_MS: Final = 5_000
@@ -105,6 +107,8 @@ class Feeding:
         feed = self._feed
         if feed is None or feed.opened_at_ms is None:
             return
+        if now_ms > self._silence_due_ms(feed) + LATE_MS:
+            self.quiet_from_ms = now_ms + QUIET_MS
         yield from self._send(feed, now_ms, finish)
         idle = now_ms - self.last_audio_ms >= self._settings.recogniser_idle_s * 1_000
         if (finish or idle) and not feed.ending and not feed.in_flight and feed.offset >= self._audio.end_offset:
@@ -164,6 +168,11 @@ class Feeding:
             block = self._audio.read(feed.offset, BLOCK_SAMPLES)
             if block is not None and self._is_whole(block, now_ms, finish):
                 missing = self._silence_before(feed, block)
+                if feed.silence_run and block.media_start == feed.media_end:
+                    # The speaker was not quiet, we were late: the silence stands in the midst of a word, perhaps.
+                    failure = Failure("FedLate", "audio came after silence had been fed in its place", retryable=True)
+                    yield from self._break(feed, failure, now_ms)
+                    return
                 if missing > 0:
                     yield self._send_silence(feed, min(missing, BLOCK_SAMPLES), now_ms)
                 else:

@@ -25,12 +25,16 @@ class Sweeper:
     def __init__(self, room: ControlRoom) -> None:
         self.room = room
         self.closed: list[str] = []
+        self.active_ms: dict[str, int] = {}
 
     async def __call__(self, task: Task | None = None) -> int:
-        return await sweep(self.room.equipment(), self._close, task or Task())
+        return await sweep(self.room.equipment(), self._close, self._last_active_ms, task or Task())
 
     async def _close(self, connection_id: str) -> None:
         self.closed.append(connection_id)
+
+    async def _last_active_ms(self, connection_id: str) -> int | None:
+        return self.active_ms.get(connection_id)
 
 
 @pytest.fixture
@@ -73,6 +77,17 @@ async def test_the_silent_go_and_who_gives_a_sign_stays(room: ControlRoom, run: 
     assert await room.tables.connection("quiet") is None
     assert await room.tables.connection("alive") is not None
     assert await _is_active(room, session_id)
+
+
+async def test_a_listener_that_takes_what_is_sent_is_there(room: ControlRoom, run: Sweeper) -> None:
+    session_id = await _create(room)
+    await _join(room, "listens", session_id)
+    await _join(room, "half-open", session_id)
+    room.now_ms += SILENT_MS + 1
+    await route(room.equipment(), incoming("heartbeat", "c1"))
+    run.active_ms = {"listens": room.now_ms - 10_000, "half-open": room.now_ms - SILENT_MS - 1}
+    assert await run() == 1
+    assert run.closed == ["half-open"]
 
 
 async def test_a_silent_speaker_s_session_ends_once(room: ControlRoom, run: Sweeper) -> None:

@@ -144,6 +144,36 @@ def test_silence_follows_when_the_speaker_is_quiet_and_then_now_and_again() -> N
     assert silence_at_ms == [*settling, *(last + KEEP_ALIVE_MS * i for i in (1, 2, 3))]
 
 
+def is_silence(call: Call) -> bool:
+    return isinstance(call.request, SendAudio) and not any(call.request.pcm)
+
+
+def test_a_process_that_was_held_up_does_not_take_the_speaker_for_quiet() -> None:
+    bench = Bench()
+    bench.add(500)
+    bench.opened()
+    bench.run(500)
+    assert bench.pump(after_ms=8_000) == []
+    assert bench.pump(after_ms=QUIET_MS - 100) == []
+    bench.add(100)
+    (call,) = bench.pump()
+    assert not is_silence(call)
+
+
+def test_audio_that_comes_after_silence_was_fed_in_its_place_is_fed_again_to_another_stream() -> None:
+    bench = Bench()
+    bench.add(500)
+    bench.opened()
+    assert any(is_silence(call) for _, call in bench.run(QUIET_MS + 1_000))
+    bench.add(500)
+    (abandon,) = bench.pump()
+    assert isinstance(abandon.request, Abandon)
+    bench.now_ms += CAP_MS
+    bench.opened()
+    sent = [call.request.pcm for _, call in bench.run(1_000) if isinstance(call.request, SendAudio)]
+    assert b"".join(sent).startswith(b"\x01\x00" * 1_000 * PER_MS)
+
+
 def test_a_gap_of_the_media_clock_is_filled_up_to_a_bound() -> None:
     for gap_ms, filled_ms in ((300, 300), (60_000, GAP_FILL_MS)):
         bench = Bench()
