@@ -439,24 +439,27 @@ async def test_a_gateway_that_was_killed_leaves_no_session_behind(
             assert (ended.event, ended.reason) == ("ended", "speakerDisconnected")
 
 
-async def test_who_is_silent_is_dropped_on_a_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_of_the_silent_are_dropped_on_a_schedule_but_not_who_takes_what_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with front(tmp_path, "--sweep-s", "0.1") as stack:
         for name, value in stack.environ.items():
             monkeypatch.setenv(name, value)
-        async with Clients() as clients, stack.speaker() as speaker, stack.speaker() as alive:
-            [session] = [row for row in await _rows(clients, "Sessions") if row["sessionId"]["S"] == speaker.session_id]
-            await (await clients.get("dynamodb")).update_item(
+        async with Clients() as clients, stack.speaker() as speaker:
+            dynamodb = await clients.get("dynamodb")
+            [row] = await _rows(clients, "Connections")
+            stale = row | {"lastSeenAt": {"N": "1"}}
+            await dynamodb.put_item(TableName="herald-Connections", Item=stale)
+            await dynamodb.put_item(
                 TableName="herald-Connections",
-                Key={"connectionId": session["speakerConnectionId"]},
-                UpdateExpression="SET lastSeenAt = :long_ago",
-                ExpressionAttributeValues={":long_ago": {"N": "1"}},
+                Item=stale | {"connectionId": {"S": "nobody"}, "role": {"S": "listener"}},
             )
-            with pytest.raises(ConnectionClosed):
-                await speaker.next()
-            assert (await alive.say("heartbeat"))["type"] == "heartbeatAck"
             async with asyncio.timeout(5):
                 while len(await _rows(clients, "Connections")) > 1:
                     await asyncio.sleep(0.02)
+            assert (await speaker.say("heartbeat"))["type"] == "heartbeatAck"
+            [left] = await _rows(clients, "Connections")
+            assert left["connectionId"] == row["connectionId"]
 
 
 async def test_faults_are_the_service_s_own_failures(stack: Stack) -> None:
