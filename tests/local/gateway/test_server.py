@@ -147,7 +147,7 @@ async def test_a_stall_of_the_table_costs_no_chunk_of_a_speaker_within_the_rate(
         async def speak(speaker: Client) -> None:
             for sequence in range(100):
                 await speaker.send("sendAudio", audioData=chunk, sequence=sequence)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.025)
 
         async def hear(speaker: Client) -> None:
             for _ in range(100):
