@@ -38,8 +38,9 @@ def test_no_other_command_is_named() -> None:
 
 def test_every_option_named_is_known() -> None:
     helps = ""
-    for command in ("up", "demo", "token", "env", "restart"):
-        argv = [sys.executable, "-m", "ops", command, "--help"]
+    commands = [["ops", command] for command in ("up", "demo", "token", "env", "restart")]
+    for command in [*commands, ["tests.simulation"]]:
+        argv = [sys.executable, "-m", *command, "--help"]
         helps += subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", TEXT))
     assert not [option for option in named if option not in helps]
