@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 import boto3
 import pytest
+from botocore.config import Config
 from websockets.asyncio.client import connect
 
 from ops import tokens
@@ -33,8 +35,8 @@ RUBBISH = {
 }
 
 
-def records(stack: WholeStack, session_id: str) -> dict[str, list[Record]]:
-    """What each stream holds of a session; without the journal, which tells of it at its own pace."""
+def records(stack: WholeStack, session_id: str, since: datetime) -> dict[str, list[Record]]:
+    """What each stream holds of a session begun then; without the journal, which tells of it at its own pace."""
     environment = stack.environment
     kinesis = boto3.client(
         "kinesis",
@@ -42,16 +44,17 @@ def records(stack: WholeStack, session_id: str) -> dict[str, list[Record]]:
         region_name=environment["AWS_REGION"],
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"mode": "standard", "total_max_attempts": 20}),  # the stages read too
     )
     names = [stream.name for stream in STREAMS if stream.name != "journal"]
-    return {name: _records(kinesis, f"herald-{name}", session_id) for name in names}
+    return {name: _records(kinesis, f"herald-{name}", session_id, since) for name in names}
 
 
-def _records(kinesis: Any, stream: str, session_id: str) -> list[Record]:
+def _records(kinesis: Any, stream: str, session_id: str, since: datetime) -> list[Record]:
     found = []
     for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
         answer: dict[str, Any] = kinesis.get_shard_iterator(
-            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="AT_TIMESTAMP", Timestamp=since
         )
         iterator = answer["ShardIterator"]
         while True:
@@ -68,17 +71,18 @@ async def test_rubbish_is_answered_and_the_session_goes_on(tone_stack: WholeStac
     message, code = RUBBISH[name]
     stack = described(tone_stack)
     token = tokens.token(stack, "somebody")
+    since = datetime.now(UTC)
     query = urlencode({"token": token, "action": "createSession", "sourceLanguage": "en-US"})
     async with connect(f"{stack.url}?{query}") as socket:
         created = json.loads(await socket.recv())
         await socket.send(frames(message))
         assert json.loads(await socket.recv())["code"] == code
-        for stream, found in (await asyncio.to_thread(records, tone_stack, created["sessionId"])).items():
+        for stream, found in (await asyncio.to_thread(records, tone_stack, created["sessionId"], since)).items():
             assert all(is_of_the_session_itself(record) for record in found), stream
 
         await socket.send(audio(GOOD, sequence=0, sessionId=created["sessionId"]))
         assert json.loads(await socket.recv())["type"] == "audioReceived"
-        written = (await asyncio.to_thread(records, tone_stack, created["sessionId"]))["audio"]
+        written = (await asyncio.to_thread(records, tone_stack, created["sessionId"], since))["audio"]
         assert [type(record) for record in written] == [SessionEvent, AudioChunk]
 
 
