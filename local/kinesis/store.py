@@ -23,11 +23,11 @@ _COUNTER_BITS = 42  # 4.4e12 records in one shard, and 2e6 shards in one store
 _COUNTER_LIMIT = 1 << _COUNTER_BITS
 
 _SCHEMA = """
-pragma page_size=8192;
+pragma page_size=4096;
 pragma journal_mode=wal;
 pragma synchronous=normal;
 pragma cache_size=-16384;
-pragma wal_autocheckpoint=2000;
+pragma wal_autocheckpoint=8000;
 create table if not exists stream(name text primary key, body blob not null) without rowid;
 create table if not exists record(
   id integer primary key, at_ms integer not null, key text not null, data blob not null);
