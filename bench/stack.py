@@ -1,8 +1,9 @@
 """The whole stack: how late its listeners hear, also at a long talk's end, and how much memory it takes.
 
-Latency with two sessions at once and the real recogniser; memory idle, and whether ten sessions of tones grow it. Their
-talk lasts HERALD_BENCH_MINUTES (default 10), the long one HERALD_BENCH_LONG_MINUTES (default 3). Memory is PSS, so that
-what processes share counts once; each number is the median of several readings, `spread` the least and the most.
+What is our own of the latency in the demo, the whole of it with two sessions at once, by the real recogniser; memory
+idle, and whether ten sessions of tones grow it. Their talk lasts HERALD_BENCH_MINUTES (default 10), the long one
+HERALD_BENCH_LONG_MINUTES (default 3). Memory is PSS, so that what processes share counts once; each number is the
+median of several readings, `spread` the least and the most.
 """
 
 import json
@@ -139,16 +140,19 @@ def run() -> dict[str, dict[str, Any]]:
         folder = Path(name)
         with up(folder, "pocketsphinx") as stack:
             idle = readings_mib(stack)
-            reports = [report for _ in range(ROUNDS) for report in talks(folder, 2)]
+            alone, together = [], []
+            for _ in range(ROUNDS):
+                alone += talks(folder, 1)
+                together += talks(folder, 2)
             delays = delays_ms(talks(folder, 1, "--minutes", str(LONG_MINUTES))[0])
-        own = [report["hops_ms"]["pipeline_own"]["p95"] for report in reports]
-        late = [report["hops_ms"]["end_to_end"]["p95"] for report in reports]
+        own = [report["hops_ms"]["pipeline_own"]["p95"] for report in alone]
+        late = [report["hops_ms"]["end_to_end"]["p95"] for report in together]
         before, after = _growth(folder)
     fifth = max(1, len(delays) // 5)
     first, last = delays[:fifth], delays[-fifth:]
     settled = statistics.median(before)
     return {
-        "pipeline_own p95, two sessions": row(own, OWN_BAR_MS, "ms"),
+        "pipeline_own p95, the demo": row(own, OWN_BAR_MS, "ms"),
         "end_to_end p95, two sessions": row(late, END_TO_END_BAR_MS, "ms"),
         f"delay in the last fifth of {LONG_MINUTES:g} min": row(last, statistics.median(first) * LATER_BAR, "ms"),
         "stack idle, PSS": row(idle, IDLE_BAR_MIB, "MiB"),
