@@ -41,7 +41,10 @@ LATER_BAR = 1.5
 """The last fifth of a long talk beside the first (medians); of work that piles up there is no bound."""
 MINUTES = float(os.environ.get("HERALD_BENCH_MINUTES", "10"))
 LONG_MINUTES = float(os.environ.get("HERALD_BENCH_LONG_MINUTES", "3"))
-TONE_UTTERANCES = 12
+TONE_WORDS = 12
+TONE_PAUSE_MS = 3_500
+"""A tone lasts 0.3 s, and its name, as a voice reads it, 2.4 s: without pauses the speech of ten sessions would be more
+than the one shard takes that carries it, and what grew would be the backlog."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -88,10 +91,10 @@ def readings_mib(root: psutil.Process) -> list[float]:
 
 
 def tone_recording(folder: Path) -> Path:
-    """Half a minute of numbered tones: what the recogniser of tones can hear."""
+    """Most of a minute of numbered tones, a word an utterance: what the recogniser of tones can hear."""
     path = folder / "tones.wav"
-    said = [[1 + 5 * utterance + word for word in range(5)] for utterance in range(TONE_UTTERANCES)]
-    path.write_bytes(wav(np.asarray(tones.Script(said).render())))
+    script = tones.Script([[1 + word] for word in range(TONE_WORDS)], pauses_ms=(TONE_PAUSE_MS,))
+    path.write_bytes(wav(np.asarray(script.render())))
     return path
 
 
@@ -177,5 +180,8 @@ def _growth(folder: Path) -> tuple[list[float], list[float]]:
             after.extend(readings_mib(stack))
 
         recording = str(tone_recording(folder))
-        talks(folder, SESSIONS, "--audio", recording, "--minutes", str(MINUTES), during=read)
+        reports = talks(folder, SESSIONS, "--audio", recording, "--minutes", str(MINUTES), during=read)
+    for report in reports:
+        if report["chunks"]["acknowledged"] != report["chunks"]["sent"] or report["lost"] or report["duplicated"]:
+            raise RuntimeError(f"a talk did not come through: {report['chunks']}, {report['lost']} clauses lost")
     return before, after
