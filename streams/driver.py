@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, TypeAlias
 from streams.errors import Failure
 from streams.isolation import Isolated
 from streams.outbox import Mark, Outbox, Settle
+from streams.parking import Parking, Place
 from streams.records import Record
-from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Stage
+from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Stage, Waiting
 from streams.watermark import Watermark
 
 SNAPSHOT_EVERY_MS: Final = 1_000
@@ -28,6 +29,10 @@ MAX_HELD_BYTES: Final = 160_000
 MAX_OPEN_RECORDS: Final = 20_000
 MAX_OPEN_BYTES: Final = 128 << 20
 """Bounds of a shard's inputs that are not done: twice 31 speakers' audio over the 36 s that a result can take."""
+MAX_SESSION_RECORDS: Final = 4_000
+MAX_SESSION_BYTES: Final = 16 << 20
+"""The same for one session: over what a result can take at 100 chunks/s, so that only a session that hangs reaches it;
+and small enough that four of them leave room for the others."""
 
 
 class Put(NamedTuple):
@@ -90,6 +95,8 @@ class _Session:
         self.stage = stage
         self.outbox = Outbox(place)
         self.open: OrderedDict[Position, tuple[int, int]] = OrderedDict()  # not done: ordinal, size in bytes
+        self.open_bytes = 0
+        self.held_bytes = 0
         self.last: tuple[int, Position] | None = (0, covered) if covered is not None else None
         self.uncovered: deque[tuple[int, Position]] = deque()
         self.candidates: deque[_Candidate] = deque()
@@ -102,11 +109,13 @@ class _Session:
 
 
 class Driver:
-    """All sessions of one shard."""
+    """All sessions of one shard. parks: whether somebody reads on for a session beyond its bound; else all wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, parks: bool = False) -> None:
         self._sessions: dict[str, _Session] = {}
-        self._held: dict[str, int] = {}
+        self._full: set[str] = set()  # sessions that hold too much input
+        self._parks = parks
+        self.parking = Parking()
         self._open: set[Position] = set()
         self._open_bytes = 0
         self._ordinal = 0
@@ -142,15 +151,25 @@ class Driver:
 
     def checkpoint(self) -> Position | None:
         """The last position from which a restart loses nothing; None: no further than before."""
-        return self._covered.low
+        return self.parking.low(self._covered.low)
 
     def wants_input(self) -> bool:
-        """Whether to read on: the whole of backpressure (rows S1, T8)."""
-        return (
-            len(self._open) < MAX_OPEN_RECORDS
-            and self._open_bytes < MAX_OPEN_BYTES
-            and all(held <= MAX_HELD_BYTES for held in self._held.values())
-        )
+        """Whether to read on: with parking, the whole of backpressure (rows S1, T8)."""
+        room = len(self._open) < MAX_OPEN_RECORDS and self._open_bytes < MAX_OPEN_BYTES
+        return room and (self._parks or not self._full)
+
+    def read_on_from(self) -> Place | None:
+        """Where to read again, for parked sessions that have room; None: for nobody."""
+        return self.parking.read_on_from(lambda session_id: self._has_room(self._sessions[session_id], 0.5))
+
+    def takes(self, session_id: str, start: Place, position: Position) -> bool:
+        """Whether a parked session takes this input, which was read again from `start`; then give `on_late_input`."""
+        if not self.parking.is_next(session_id, start, position):
+            return False
+        if self._has_room(self._sessions[session_id]):
+            return True
+        self.parking.refuse(session_id)
+        return False
 
     def wake_at_ms(self) -> int | None:
         """When `on_timer` has something to do."""
@@ -186,17 +205,31 @@ class Driver:
         self._covered.settle(position)
 
     def on_input(self, received: Input, size_bytes: int, now_ms: int) -> list[Deed]:
-        """Give the session's stage its next input."""
+        """Give the session's stage its next input, or pass it by if the session is parked."""
         session_id = received.record.session_id
         session = self._sessions[session_id]
-        self._ordinal += 1
-        session.last = (self._ordinal, received.position)
-        session.uncovered.append(session.last)
-        session.open[received.position] = (self._ordinal, size_bytes)
+        is_parked = session_id in self.parking
+        if self._parks and (is_parked or not self._has_room(session)):
+            self.parking.park(session_id, received.position, self._covered.last)
+            self._covered.pass_by(received.position)
+            return [] if is_parked else [Count("SessionsParked")]
         self._covered.add(received.position)
-        self._open.add(received.position)
-        self._open_bytes += size_bytes
-        return self._after(session_id, session, session.stage.on_record(received, now_ms), now_ms)
+        return self._give(session_id, session, received, size_bytes, now_ms)
+
+    def on_late_input(self, received: Input, size_bytes: int, now_ms: int) -> list[Deed]:
+        """Give a parked session's stage its next input, which it `takes`."""
+        session_id = received.record.session_id
+        self._covered.insert(received.position, self.parking.read_to(session_id))
+        deeds = self._give(session_id, self._sessions[session_id], received, size_bytes, now_ms)
+        if self.parking.on_given(session_id, received.position):
+            deeds.append(Count("SessionsUnparked"))
+        return deeds
+
+    def on_held_up(self, now_ms: int, *, everybody: bool) -> None:
+        """Inputs wait to be read, of parked sessions or of all: stages must not take it for silence."""
+        for session_id in self._sessions if everybody else self.parking.sessions():
+            if isinstance(stage := self._sessions[session_id].stage, Waiting):
+                stage.on_held_up(now_ms)
 
     def on_reply(self, session_id: str, reply: Reply, now_ms: int) -> list[Deed]:
         """Give a stage the answer to its call. Answers for sessions that left memory are dropped."""
@@ -217,9 +250,9 @@ class Driver:
             else:
                 self._consider_candidate(session, now_ms)
                 deeds += self._pump(session_id, session)
-            if self._is_idle(session, now_ms):
+            if session_id not in self.parking and self._is_idle(session, now_ms):
                 del self._sessions[session_id]
-                self._held.pop(session_id, None)
+                self._full.discard(session_id)
                 deeds.append(Forget(session_id))
         return deeds + self._saves(now_ms)
 
@@ -247,6 +280,23 @@ class Driver:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    def _has_room(self, session: _Session, share: float = 1.0) -> bool:
+        return (
+            session.held_bytes <= share * MAX_HELD_BYTES
+            and len(session.open) < max(1.0, share * MAX_SESSION_RECORDS)
+            and session.open_bytes < share * MAX_SESSION_BYTES
+        )
+
+    def _give(self, session_id: str, session: _Session, received: Input, size_bytes: int, now_ms: int) -> list[Deed]:
+        self._ordinal += 1
+        session.last = (self._ordinal, received.position)
+        session.uncovered.append(session.last)
+        session.open[received.position] = (self._ordinal, size_bytes)
+        session.open_bytes += size_bytes
+        self._open.add(received.position)
+        self._open_bytes += size_bytes
+        return self._after(session_id, session, session.stage.on_record(received, now_ms), now_ms)
+
     def _after(self, session_id: str, session: _Session, effects: Iterable[Effect], now_ms: int) -> list[Deed]:
         deeds: list[Deed] = []
         for effect in effects:
@@ -264,11 +314,8 @@ class Driver:
                 case Count():
                     deeds.append(effect)
         session.active_at_ms = now_ms
-        held = session.stage.held_bytes()
-        if held:
-            self._held[session_id] = held
-        else:
-            self._held.pop(session_id, None)
+        session.held_bytes = session.stage.held_bytes()
+        (self._full.add if session.held_bytes > MAX_HELD_BYTES else self._full.discard)(session_id)
         self._consider_candidate(session, now_ms)
         if isinstance(session.stage, Isolated) and session.stage.failure is not None and not session.given_up:
             session.given_up = True
@@ -304,6 +351,7 @@ class Driver:
         if entry is not None:
             self._open.discard(position)
             self._open_bytes -= entry[1]
+            session.open_bytes -= entry[1]
             self._note_ripe(session_id, session)
 
     def _note_ripe(self, session_id: str, session: _Session) -> None:

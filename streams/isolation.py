@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from streams.errors import Failure, NewerVersion
 from streams.records import Record
-from streams.stage import Done, Effect, Input, Position, Reject, Reply, Stage
+from streams.stage import Done, Effect, Input, Position, Reject, Reply, Stage, Waiting
 
 
 class Isolated:
@@ -82,6 +82,15 @@ class Isolated:
         if self._stage is not None:
             try:
                 self._stage.on_emitted(record)
+            except Exception as error:  # noqa: BLE001 - the session's failure, whatever it is
+                self._give_up(error)
+
+    def on_held_up(self, now_ms: int) -> None:
+        """Tell the stage, if it is one that waits."""
+        stage: object = self._stage
+        if isinstance(stage, Waiting):
+            try:
+                stage.on_held_up(now_ms)
             except Exception as error:  # noqa: BLE001 - the session's failure, whatever it is
                 self._give_up(error)
 

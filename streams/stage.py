@@ -9,7 +9,7 @@ order in which they were given, its `Emit`s durable before a `Done` or `Reject` 
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -129,7 +129,7 @@ class Stage(Protocol):
         """When I want `on_timer` next (Unix milliseconds); asked after each step. None: not at all."""
 
     def held_bytes(self) -> int:
-        """Input that I hold and that no service has taken yet. Past its bound the driver stops reading (row T8)."""
+        """Input that I hold and that no service has taken yet. Past its bound I am given no more (row T8)."""
 
     def snapshot(self) -> bytes:
         """My settled state, after the input given last. A builder takes it back.
@@ -140,6 +140,14 @@ class Stage(Protocol):
 
     def on_emitted(self, record: Record) -> None:
         """After a restore, before any input: what I had already emitted since the snapshot, in order."""
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """A stage that concludes something from the time that passes without input; optional."""
+
+    def on_held_up(self, now_ms: int) -> None:
+        """Inputs of mine wait to be read: what I miss may be among them. Told again and again as long as it is so."""
 
 
 class StageBuilder(Protocol):
