@@ -12,6 +12,7 @@ from typing import IO, Final, NamedTuple, Self
 
 from ops import guard
 from ops.errors import CommandError
+from streams.errors import DuplicateWorker
 
 _PR_SET_PDEATHSIG: Final = 1
 """<linux/prctl.h>: the signal that the kernel sends here when the parent ends."""
@@ -113,6 +114,8 @@ class Child:
             return "runs"
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
+        if code == DuplicateWorker.EXIT_CODE:
+            return f"ended, because another process runs under its worker id (exit code {code})"
         return f"ended with exit code {code}"
 
     def last_words(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from streams.errors import HeraldError, PermanentError, Throttled, TimedOut
+from streams.fence import LOOK_EVERY_S
 from streams.policy import ROUNDS, Breaker, backoff_ms
 from streams.stage import Call, Reply, Request, Service
 from streams.telemetry import Log, Metrics, place_of
@@ -17,16 +18,26 @@ BREAKER_POLL_S: Final = 0.25
 
 
 class Calls:
-    """The open calls of one shard's sessions. Breakers are shared by all shards of the program."""
+    """The open calls of one shard's sessions. Breakers are shared by all shards of the program.
+
+    may_go: asked before each try; while it says no, the call waits.
+    """
 
     def __init__(
-        self, services: Sequence[Service], breakers: dict[str, Breaker], deliver: Deliver, log: Log, metrics: Metrics
+        self,
+        services: Sequence[Service],
+        breakers: dict[str, Breaker],
+        deliver: Deliver,
+        log: Log,
+        metrics: Metrics,
+        may_go: Callable[[], bool] = lambda: True,
     ) -> None:
         self._services = {service.name: service for service in services}
         self._breakers = breakers
         self._deliver = deliver
         self._log = log
         self._metrics = metrics
+        self._may_go = may_go
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
         self._lanes: dict[tuple[str, str], deque[Call]] = {}
 
@@ -86,8 +97,7 @@ class Calls:
         breaker = self._breakers.setdefault(request.dependency, Breaker())
         failures = rounds = 0
         while True:
-            if request.guarded:
-                await self._permission(breaker)
+            await self._permission(breaker if request.guarded else None)
             on_alive = breaker.succeeded if request.guarded else None
             attempt = _Attempt(self._services[request.dependency], session_id, call, self._deliver, on_alive)
             try:
@@ -111,8 +121,12 @@ class Calls:
                     breaker.succeeded()
                 return attempt.success(value)
 
-    async def _permission(self, breaker: Breaker) -> None:
-        while not breaker.may_call(_now_ms()):
+    async def _permission(self, breaker: Breaker | None) -> None:
+        while True:
+            while not self._may_go():
+                await asyncio.sleep(LOOK_EVERY_S)
+            if breaker is None or breaker.may_call(_now_ms()):
+                return
             await asyncio.sleep(BREAKER_POLL_S)
 
     def _note(self, breaker: Breaker, request: Request, error: HeraldError, attempt: "_Attempt") -> None:

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
-from streams.errors import HeraldError, LeaseLost, NotFound
+from streams.errors import DuplicateWorker, HeraldError, LeaseLost, NotFound
+from streams.fence import Fence
 from streams.kinesis import Shard, StoredRecord, get_iterator, get_page, is_expired_iterator, list_shards
 from streams.leases import SHARD_END, TRIM_HORIZON, Lease, Leases
 from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_of
-from streams.runtime import Equipment, ShardRuntime
+from streams.runtime import Emitted, Equipment, ShardRuntime
 from streams.telemetry import place_of
 
 READS_PER_S: Final = 4.0
@@ -53,6 +54,7 @@ class Worker:
         self._options = options
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen: dict[str, tuple[int, float]] = {}
+        self._earlier_runs: set[str] | None = None
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -107,6 +109,7 @@ class Worker:
     async def _sync(self) -> None:
         shards = {shard.shard_id: shard for shard in await list_shards(self._kinesis, self._options.input_stream)}
         leases = await self._leases.list()
+        self._look_for_namesakes(leases)
         new = [shard for shard in shards.values() if shard.shard_id not in leases]
         for shard in new:
             await self._leases.create(shard)
@@ -121,6 +124,18 @@ class Worker:
             if parents_done and self._is_free(lease):
                 await self._take(lease, shards)
 
+    def _look_for_namesakes(self, leases: dict[str, Lease]) -> None:
+        """Two live processes under one worker id would take the leases from each other for ever: the older one ends."""
+        runs = {lease.run: lease.shard_id for lease in leases.values() if lease.owner == self._worker_id}
+        if self._earlier_runs is None:
+            self._earlier_runs = set(runs)  # of lives that have ended, whatever their clocks said
+        for run, shard_id in runs.items():
+            if run > self._leases.run and run not in self._earlier_runs:
+                raise DuplicateWorker(
+                    f"another process runs under the worker id {self._worker_id} and has taken the lease of {shard_id};"
+                    " this one, the older, ends: every process needs an id of its own (HERALD_WORKER_ID)"
+                )
+
     def _is_free(self, lease: Lease) -> bool:
         if lease.owner is None or lease.owner == self._worker_id:
             return True
@@ -132,18 +147,20 @@ class Worker:
         return now - since >= self._options.failover_s
 
     async def _take(self, lease: Lease, shards: dict[str, Shard]) -> None:
+        asked_s = time.monotonic()
         try:
             taken = await self._leases.take(lease)
         except LeaseLost:
             return
         self._equipment.log.info("lease", "taken", shard=taken.shard_id, checkpoint=taken.checkpoint)
-        work = _ShardWork(self._kinesis, self._leases, self._equipment, self._options, taken, self._stop)
+        fence = Fence(self._options.failover_s, asked_s)
+        work = ShardWork(self._kinesis, self._leases, self._equipment, self._options, taken, self._stop, fence)
         task = asyncio.get_running_loop().create_task(work.run())
         task.add_done_callback(lambda _: self._news.set())
         self._tasks[taken.shard_id] = task
 
 
-class _ShardWork:
+class ShardWork:
     """One lease at work."""
 
     def __init__(
@@ -154,6 +171,7 @@ class _ShardWork:
         options: Options,
         lease: Lease,
         stop: asyncio.Event,
+        fence: Fence | None = None,
     ) -> None:
         self._kinesis = kinesis
         self._leases = leases
@@ -162,6 +180,7 @@ class _ShardWork:
         self._lease = lease
         self._shard = lease.as_shard()
         self._stop = stop
+        self._fence = fence or Fence()
         self._lock = asyncio.Lock()
         self._runtime: ShardRuntime | None = None
         self._start = lease.checkpoint
@@ -212,7 +231,11 @@ class _ShardWork:
         first = await first_arrival_ms(self._kinesis, self._options.input_stream, self._starts())
         since_ms = now_ms if first is None else min(first, now_ms)
         emitted = await read_emitted(self._kinesis, self._options.output_stream, self._shard, since_ms)
-        return ShardRuntime(self._equipment, self._shard.shard_id, self._lease.counter, emitted, random.random)
+        return self._make_runtime(emitted)
+
+    def _make_runtime(self, emitted: dict[str, list[Emitted]]) -> ShardRuntime:
+        shard_id, epoch = self._shard.shard_id, self._lease.counter
+        return ShardRuntime(self._equipment, shard_id, epoch, emitted, random.random, self._fence)
 
     def _starts(self) -> dict[str, int]:
         own = 0 if self._start == TRIM_HORIZON else int(self._start)
@@ -296,17 +319,19 @@ class _ShardWork:
         renewed_at = time.monotonic()
         sure = True
         while True:
-            await asyncio.sleep(CHECKPOINT_EVERY_S)
+            await asyncio.sleep(min(CHECKPOINT_EVERY_S, self._options.failover_s / 6))
             now = time.monotonic()
             try:
                 async with self._lock:
                     if not sure:  # an answer was lost: the counter may be one further
                         self._lease = await self._leases.confirm(self._lease)
                         sure = True
+                        self._fence.confirm(now)
                     if now - renewed_at >= self._options.failover_s / 3:
                         sure = False
                         self._lease = await self._leases.renew(self._lease)
                         renewed_at, sure = now, True
+                        self._fence.confirm(now)
                     await self._checkpoint()
             except HeraldError as error:
                 if not error.retryable:
@@ -340,6 +365,9 @@ class _ShardWork:
         while True:
             try:
                 async with self._lock:  # between two tries the keeper may renew the lease
+                    if not self._fence.holds(asked_s := time.monotonic()):
+                        self._lease = await self._leases.confirm(self._lease)
+                        self._fence.confirm(asked_s)
                     return await deed()
             except HeraldError as error:
                 if not error.retryable:

@@ -12,6 +12,7 @@
     │   │   └── NewerVersion  a record or snapshot written by a later release
     │   └── NotFound          the named thing does not exist
     ├── LeaseLost             somebody else owns the shard: stop emitting, calling and checkpointing
+    ├── DuplicateWorker       another process runs under this worker id: this one ends
     └── ConfigurationError    a setting is missing or wrong; the program does not start
 
 `Failure` is the same as data: what a stage sees of an error, and what the journal and the dead-letter store keep.
@@ -88,6 +89,12 @@ class NewerVersion(BadRecord):
 
 class LeaseLost(HeraldError):
     """Somebody else owns the shard."""
+
+
+class DuplicateWorker(HeraldError):
+    """Another process runs under this worker id. EXIT_CODE: of the program that ends for it; supervisors know it."""
+
+    EXIT_CODE: ClassVar[int] = 3
 
 
 class ConfigurationError(HeraldError):

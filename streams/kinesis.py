@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import random
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from streams.aws import as_error
 from streams.errors import HeraldError, Unavailable
+from streams.fence import LOOK_EVERY_S
 from streams.policy import backoff_ms
 from streams.stage import Position
 
@@ -117,6 +119,7 @@ class _Pending(NamedTuple):
     key: str
     data: bytes
     done: "asyncio.Future[Position]"
+    may_go: Callable[[], bool]
 
 
 class OrderedWriter:
@@ -136,13 +139,14 @@ class OrderedWriter:
         self._sends: set[asyncio.Task[None]] = set()
         self._failures = 0
 
-    def put(self, key: str, data: bytes) -> "asyncio.Future[Position]":
+    def put(self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True) -> "asyncio.Future[Position]":
         """Write a record; the future has its place when it is durable, or a HeraldError.
 
-        Cancelling the future withdraws the record: it is not sent, or not again.
+        may_go: asked before each try; while it says no, the record waits. Cancelling the future withdraws the record:
+        it is not sent, or not again.
         """
         loop = asyncio.get_running_loop()
-        pending = _Pending(key, data, loop.create_future())
+        pending = _Pending(key, data, loop.create_future(), may_go)
         queue = self._busy.get(key)
         if queue is None:
             self._queues.setdefault(key, deque()).append(pending)
@@ -191,6 +195,8 @@ class OrderedWriter:
         attempt = 0
         while batch:
             attempt += 1
+            while not all(pending.may_go() or pending.done.cancelled() for pending in batch):
+                await asyncio.sleep(LOOK_EVERY_S)
             try:
                 batch, error = await self._try(self._without_withdrawn(batch))
             except Exception as unforeseen:  # noqa: BLE001 - whoever waits for a place must learn of it

@@ -4,6 +4,8 @@ A row per shard. Whoever holds a lease raises its counter; every write is condit
 that was paused past its lease cannot write (design: fencing).
 """
 
+import secrets
+import time
 from typing import Any, Final, NamedTuple, Self
 
 from botocore.exceptions import ClientError
@@ -17,7 +19,11 @@ SHARD_END: Final = "SHARD_END"
 
 
 class Lease(NamedTuple):
-    """A shard's row. checkpoint: a sequence number, TRIM_HORIZON or SHARD_END."""
+    """A shard's row. checkpoint: a sequence number, TRIM_HORIZON or SHARD_END.
+
+    run: which life of its owner took it; runs compare in the order of their starts. Empty: not taken by us. It is in an
+    attribute of our own, which the KCL leaves alone.
+    """
 
     shard_id: str
     owner: str | None
@@ -26,6 +32,7 @@ class Lease(NamedTuple):
     parents: tuple[str, ...]
     start_hash: int
     end_hash: int
+    run: str = ""
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
@@ -38,6 +45,7 @@ class Lease(NamedTuple):
             parents=tuple(row["parentShardId"]["SS"]) if "parentShardId" in row else (),
             start_hash=int(row["startingHashKey"]["S"]),
             end_hash=int(row["endingHashKey"]["S"]),
+            run=row["heraldRun"]["S"] if "heraldRun" in row else "",
         )
 
     @property
@@ -51,12 +59,16 @@ class Lease(NamedTuple):
 
 
 class Leases:
-    """A stage's lease table, as one worker uses it. Every method raises HeraldError."""
+    """A stage's lease table, as one worker uses it. Every method raises HeraldError.
 
-    def __init__(self, client: Any, table: str, worker_id: str) -> None:
+    run: this life of the worker; by default made from the time and chance.
+    """
+
+    def __init__(self, client: Any, table: str, worker_id: str, run: str = "") -> None:
         self._client = client
         self._table = table
         self._worker_id = worker_id
+        self.run = run or f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
 
     async def list(self) -> dict[str, Lease]:
         """All leases by shard."""
@@ -100,13 +112,15 @@ class Leases:
     async def take(self, lease: Lease) -> Lease:
         """Become the owner. Raises LeaseLost when somebody was faster."""
         values = {":me": {"S": self._worker_id}, ":old": {"N": str(lease.counter)}, ":one": {"N": "1"}}
+        values[":run"] = {"S": self.run}
         await self._update(
             lease,
-            "SET leaseOwner = :me, leaseCounter = leaseCounter + :one ADD ownerSwitchesSinceCheckpoint :one",
+            "SET leaseOwner = :me, leaseCounter = leaseCounter + :one, heraldRun = :run"
+            " ADD ownerSwitchesSinceCheckpoint :one",
             "leaseCounter = :old",
             values,
         )
-        return lease._replace(owner=self._worker_id, counter=lease.counter + 1)
+        return lease._replace(owner=self._worker_id, counter=lease.counter + 1, run=self.run)
 
     async def renew(self, lease: Lease) -> Lease:
         """Say that I am alive. Raises LeaseLost when I am not the owner any more."""

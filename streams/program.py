@@ -20,9 +20,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from streams.aws import Clients
+from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker, poll_interval_s
-from streams.errors import ConfigurationError, HeraldError
+from streams.errors import ConfigurationError, DuplicateWorker, HeraldError
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter
 from streams.leases import Leases
@@ -74,7 +75,10 @@ class StageDefinition(NamedTuple):
 
 
 def main(definition: StageDefinition, argv: Sequence[str] | None = None) -> int:
-    """Run the stage until SIGTERM. 0 after a clean end, 2 for a wrong setting, 1 for anything else."""
+    """Run the stage until SIGTERM.
+
+    0 after a clean end, 2 for a wrong setting, 3 when another process runs under its worker id, 1 for anything else.
+    """
     parser = argparse.ArgumentParser(prog=f"stages.{definition.spec.name}", description=definition.__doc__)
     parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
     arguments = parser.parse_args(argv)
@@ -91,7 +95,7 @@ def main(definition: StageDefinition, argv: Sequence[str] | None = None) -> int:
         asyncio.run(_run(definition, program, settings, log))
     except HeraldError as error:
         log.error("program", str(error), code=error.code)
-        return 1
+        return DuplicateWorker.EXIT_CODE if isinstance(error, DuplicateWorker) else 1
     except Exception as error:  # noqa: BLE001 - the last place to name it, without what it may repeat
         log.error("program", "ended by an error", error=place_of(error))
         return 1
@@ -132,6 +136,7 @@ async def _run(definition: StageDefinition, program: ProgramSettings, settings: 
             journal=journal,
             log=log,
             metrics=metrics,
+            source=InputLog(kinesis, context.physical(spec.input)),
         )
         leases = Leases(dynamodb, context.physical(lease_table(spec.name).name), worker_id)
         consumers = next(stream.consumers for stream in STREAMS if stream.name == spec.input)

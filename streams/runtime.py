@@ -11,12 +11,15 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from streams.calls import Calls
+from streams.catch_up import CatchUp, InputLog
 from streams.dead_letters import DeadLetters
 from streams.driver import Bury, Deed, Driver, Forget, GiveUp, Perform, Put, Save
 from streams.errors import BadRecord, Failure, HeraldError, LeaseLost
+from streams.fence import LOOK_EVERY_S, Fence
 from streams.isolation import Isolated
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
+from streams.parking import Place
 from streams.policy import Breaker, backoff_ms
 from streams.records import Record, decode, encode
 from streams.snapshots import Snapshot, Snapshots
@@ -33,8 +36,12 @@ KEEP_EMITTED_MS: Final = 60_000
 forgotten. Their snapshots were taken when nothing was under way any more."""
 
 
+HELD_UP_S: Final = 0.5
+"""A tick so late means that this process was held up, and that what came meanwhile waits to be read."""
+
+
 class Equipment(NamedTuple):
-    """What all shards of a program share."""
+    """What all shards of a program share. source: to read parked sessions' inputs again; without it none is parked."""
 
     stage: str
     build: StageBuilder
@@ -46,6 +53,7 @@ class Equipment(NamedTuple):
     journal: Journal
     log: Log
     metrics: Metrics
+    source: InputLog | None = None
 
 
 class Emitted(NamedTuple):
@@ -59,7 +67,8 @@ class ShardRuntime:
     """One shard's sessions at work.
 
     shard_id: the shard whose lease is held; records of its ancestors may be given first. epoch: see `snapshots`.
-    emitted: by session, what had been written to the output stream lately, in order.
+    emitted: by session, what had been written to the output stream lately, in order. fence: of the shard's lease; the
+    runner keeps it.
     """
 
     def __init__(
@@ -69,17 +78,23 @@ class ShardRuntime:
         epoch: int,
         emitted: dict[str, list[Emitted]],
         uniform: Callable[[], float],
+        fence: Fence | None = None,
     ) -> None:
         self._equipment = equipment
+        self._fence = fence or Fence()
         self._shard_id = shard_id
         self._turn = 0
         self._epoch = epoch
         self._emitted = emitted
         self._opened_ms = _now_ms()
         self._uniform = uniform
-        self._driver = Driver()
-        self._calls = Calls(equipment.services, equipment.breakers, self._on_reply, equipment.log, equipment.metrics)
+        self._driver = Driver(parks=equipment.source is not None)
+        self._calls = Calls(
+            equipment.services, equipment.breakers, self._on_reply, equipment.log, equipment.metrics, self._may_go
+        )
         self._records: dict[Position, StoredRecord] = {}  # what may have to be buried
+        self._firsts: dict[str, Position] = {}  # by shard, in the order of reading: what was given first
+        self._catch_up: asyncio.Task[None] | None = None
         self._covered: dict[str, Position] = {}
         self._puts: dict[asyncio.Future[Position], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,6 +140,7 @@ class ShardRuntime:
                 self._emitted.clear()
             if record is None:
                 continue
+            self._firsts.setdefault(stored.position.shard_id, stored.position)
             covered = self._covered.get(record.session_id)
             if covered is not None and stored.position <= covered:
                 self._driver.hold(stored.position)
@@ -132,11 +148,17 @@ class ShardRuntime:
                 continue
             self._records[stored.position] = stored
             received = Input(stored.position, record, stored.arrived_ms, now_ms)
-            self._equipment.journal.note(record.session_id, "input", now_ms, stored.position)
-            self._do(self._driver.on_input(received, len(stored.data), now_ms))
+            deeds = self._driver.on_input(received, len(stored.data), now_ms)
+            if record.session_id in self._driver.parking:
+                self._pass_by(stored)
+            else:
+                self._equipment.journal.note(record.session_id, "input", now_ms, stored.position)
+            self._do(deeds)
 
     async def drain(self, patience_s: float) -> None:
         """Let what is under way come to its end, for so long at the most."""
+        if self._catch_up is not None:
+            self._catch_up.cancel()
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline and not self._failed.done():
             if self._driver.settled():
@@ -155,21 +177,63 @@ class ShardRuntime:
         if not self._failed.done():
             self._failed.cancel()
 
+    # --- parked sessions -----------------------------------------------------------------------------------------
+
+    def _pass_by(self, stored: StoredRecord) -> None:
+        del self._records[stored.position]
+        if (self._catch_up is None or self._catch_up.done()) and self._equipment.source is not None:
+            reading = CatchUp(self._equipment.source, self, self._equipment.log)
+            self._catch_up = self._spawn(reading.run())
+
+    def anyone_parked(self) -> bool:
+        """Whether inputs are to be read again."""
+        return len(self._driver.parking) > 0
+
+    def read_on_from(self) -> Place | None:
+        """Where; None: nobody has room now."""
+        return self._driver.read_on_from() if self.wants_input() else None
+
+    def take_again(self, start: Place, records: Sequence[StoredRecord]) -> bool:
+        """Give parked sessions their next inputs, as far as they have room. False: nobody may be given any now."""
+        for stored in records:
+            if self._stopped or not self.wants_input():
+                return False
+            if self._driver.takes(stored.key, start, stored.position):
+                record = self._decode(stored, again=True)
+                if record is not None:
+                    now_ms = _now_ms()
+                    self._records[stored.position] = stored
+                    self._equipment.journal.note(record.session_id, "input", now_ms, stored.position)
+                    received = Input(stored.position, record, stored.arrived_ms, now_ms)
+                    self._do(self._driver.on_late_input(received, len(stored.data), now_ms))
+            self._note_unparked(self._driver.parking.on_read(start, stored.position))
+        return True
+
+    def on_shard_end(self, start: Place) -> None:
+        """A shard was read again to its end: go on in the next one that was read."""
+        shard_ids = list(self._firsts)
+        following = shard_ids[shard_ids.index(start.position.shard_id) + 1 :]
+        if following:
+            self._note_unparked(self._driver.parking.on_end(start, self._firsts[following[0]]))
+
+    def _note_unparked(self, session_ids: Sequence[str]) -> None:
+        if session_ids:
+            self._equipment.metrics.add("SessionsUnparked", len(session_ids))
+
     # --- records -------------------------------------------------------------------------------------------------
 
-    def _decode(self, stored: StoredRecord) -> Record | None:
+    def _decode(self, stored: StoredRecord, *, again: bool = False) -> Record | None:
         try:
             record = decode(stored.data)
-        except BadRecord as error:
-            self._driver.hold(stored.position)
-            self._spawn(self._bury_unread(stored, error.as_failure()))
-            return None
-        if record.session_id != stored.key:
-            self._driver.hold(stored.position)
+            if record.session_id == stored.key:
+                return record
             failure = Failure("WrongKey", "the partition key is not the record's session id", retryable=False)
+        except BadRecord as error:
+            failure = error.as_failure()
+        if not again:
+            self._driver.hold(stored.position)
             self._spawn(self._bury_unread(stored, failure))
-            return None
-        return record
+        return None
 
     async def _admit(self, session_ids: Iterable[str]) -> None:
         new = [session_id for session_id in session_ids if not self._driver.knows(session_id)]
@@ -202,7 +266,7 @@ class ShardRuntime:
         for deed in deeds:
             match deed:
                 case Put(session_id, record):
-                    put = self._equipment.writer.put(session_id, encode(record))
+                    put = self._equipment.writer.put(session_id, encode(record), self._may_go)
                     self._puts[put] = None
                     put.add_done_callback(functools.partial(self._on_put, session_id))
                 case Perform(session_id, call):
@@ -246,8 +310,13 @@ class ShardRuntime:
     async def _tick(self) -> None:
         ticks = 0
         while True:
+            slept_at = time.monotonic()
             await asyncio.sleep(TICK_S)
             ticks += 1
+            if time.monotonic() - slept_at > TICK_S + HELD_UP_S:
+                self._driver.on_held_up(_now_ms(), everybody=True)
+            elif ticks % TICKS_TO_LOOK_AFTER == 0:
+                self._driver.on_held_up(_now_ms(), everybody=not (self._may_go() and self.wants_input()))
             wake_at_ms = self._driver.wake_at_ms()
             if ticks % TICKS_TO_LOOK_AFTER == 0 or (wake_at_ms is not None and wake_at_ms <= _now_ms()):
                 self._do(self._driver.on_timer(_now_ms()))
@@ -293,6 +362,8 @@ class ShardRuntime:
         """Do it until it is done: without it nothing may go on. Raises errors that no retry mends."""
         failures = 0
         while True:
+            while not self._may_go():
+                await asyncio.sleep(LOOK_EVERY_S)
             try:
                 return await deed()
             except HeraldError as error:
@@ -301,6 +372,10 @@ class ShardRuntime:
                 failures += 1
                 self._equipment.log.warning("store", "trying again", doing=doing, code=error.code, failures=failures)
                 await asyncio.sleep(backoff_ms(failures, self._uniform) / 1000)
+
+    def _may_go(self) -> bool:
+        """Whether the lease is certainly ours: before every emit, call, burial and snapshot."""
+        return self._fence.holds(time.monotonic())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from local.kinesis.model import MAX_HASH_KEY, Merge, Split
 from streams import calls, dead_letters, driver, embedded, kinesis, runtime, snapshots
+from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker
 from streams.journal import Journal
@@ -140,9 +141,10 @@ class World:
             journal=Journal(None, "s", worker_id, "0", silent),
             log=silent,
             metrics=silent,
+            source=InputLog(self._kinesis, "in"),
         )
         options = Options("in", "out", poll_s=0.3, failover_s=FAILOVER_S)
-        worker = Worker(self._kinesis, Leases(self._tables, "leases", worker_id), equipment, worker_id, options)
+        worker = Worker(self._kinesis, self._leases(worker_id), equipment, worker_id, options)
 
         async def work() -> None:
             try:
@@ -153,6 +155,9 @@ class World:
         task = run_in(process, work)
         task.add_done_callback(lambda task: self._ended(process, task))
         self._lives.append(_Life(worker_id, process, worker, task))
+
+    def _leases(self, worker_id: str) -> Leases:
+        return Leases(self._tables, "leases", worker_id, run=f"{len(self._lives):06d}")
 
     def _ended(self, process: Process, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and not process.dead and (error := task.exception()) is not None:
@@ -306,7 +311,8 @@ class World:
             "open records": one._driver.open_records(),
             "positions": len(one._driver._covered),
             "open bytes": one._driver._open_bytes,
-            "held": len(one._driver._held),
+            "held": len(one._driver._full),
+            "parked": len(one._driver.parking),
             "calls": one._driver.open_calls() + len(one._calls._tasks) + len(one._calls._lanes),
             "records": max(0, len(one._records) - 64),
             "tasks": len(one._tasks) - 1,
