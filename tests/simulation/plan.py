@@ -9,11 +9,12 @@ TRAFFIC_S = 6.0
 
 Deed = Literal[
     "kill", "pause", "stop", "join", "rename", "split", "merge", "split output", "merge output", "kinesis", "tables",
-    "refuse", "oracle", "downtime", "expire",
+    "refuse", "oracle", "hang", "downtime", "expire",
 ]  # fmt: skip
 _DEEDS: tuple[tuple[Deed, int], ...] = (
     ("kill", 6), ("pause", 4), ("stop", 2), ("join", 1), ("rename", 1), ("split", 3), ("merge", 3), ("split output", 1),
-    ("merge output", 1), ("kinesis", 4), ("tables", 5), ("refuse", 3), ("oracle", 3), ("downtime", 1),
+    ("merge output", 1), ("kinesis", 4), ("tables", 5), ("refuse", 3), ("oracle", 3), ("hang", 3),
+    ("downtime", 1),
 )  # fmt: skip
 
 
@@ -48,6 +49,8 @@ class Plan(NamedTuple):
     snapshot_every_ms: int
     sends: list[Send]
     events: list[Event]
+    session_records: int = 4_000
+    """How many inputs of a session may be open before it is parked."""
 
 
 def make_plan(seed: int) -> Plan:
@@ -65,6 +68,7 @@ def make_plan(seed: int) -> Plan:
         snapshot_every_ms=rng.choice((200, 1_000)),
         sends=sorted(sends, key=lambda send: send.at_s),
         events=sorted(events, key=lambda event: event.at_s),
+        session_records=rng.choice((1, 2, 4, 4_000)),
     )
 
 

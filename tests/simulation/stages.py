@@ -41,11 +41,12 @@ class Oracle:
     def __init__(self, rng: random.Random) -> None:
         self._random = rng
         self.failing = 0.0
+        self.hanging: set[str] = set()  # sessions that get no answer
 
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Any:
         assert isinstance(request, Ask)
         draw = self._random.random
-        await asyncio.sleep(0.3 * draw() ** 4)
+        await asyncio.sleep(60 if session_id in self.hanging else 0.3 * draw() ** 4)
         if draw() < self.failing:
             if draw() < 0.3:
                 await asyncio.sleep(60)

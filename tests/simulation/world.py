@@ -12,6 +12,7 @@ from streams import calls, dead_letters, driver, embedded, kinesis, runtime, sna
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker
+from streams.errors import DuplicateWorker
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter
 from streams.leases import Leases
@@ -84,6 +85,7 @@ class World:
         self._tables.on_write = self._checks.stored
         self._oracles: list[Oracle] = []
         self._failing = 0.0
+        self._hanging: set[str] = set()
         self._lives: list[_Life] = []
         self._names = 0
         self._runtimes: list[tuple[Process, ShardRuntime]] = []
@@ -122,12 +124,10 @@ class World:
         if worker_id is None:
             self._names += 1
             worker_id = f"worker-{self._names}"
-        if any(life.worker_id == worker_id and not life.process.paused for life in self._alive()):
-            return  # two at work under one id would take the leases from each other for ever
         process = Process(worker_id)
         silent: Any = _Silent()
         oracle = Oracle(self._random)
-        oracle.failing = self._failing
+        oracle.failing, oracle.hanging = self._failing, self._hanging
         self._oracles.append(oracle)
         writer = OrderedWriter(self._kinesis, "out")
         equipment = Equipment(
@@ -160,7 +160,10 @@ class World:
         return Leases(self._tables, "leases", worker_id, run=f"{len(self._lives):06d}")
 
     def _ended(self, process: Process, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and not process.dead and (error := task.exception()) is not None:
+        if task.cancelled() or process.dead or (error := task.exception()) is None:
+            return
+        self._loop.create_task(self._loop.kill(process))  # a program ends with its worker
+        if not isinstance(error, DuplicateWorker):
             self._checks.breaches.append(f"a worker ended with {error!r} at {self._loop.time():.1f} s")
 
     def _alive(self) -> list[_Life]:
@@ -217,6 +220,8 @@ class World:
                 self._later(self._refuse(event))
             case "oracle":
                 self._later(self._oracle_fails(event))
+            case "hang":
+                self._later(self._oracle_hangs(event))
 
     async def _end_and_start(self, event: Event, life: _Life) -> None:
         if event.deed == "stop":
@@ -233,9 +238,6 @@ class World:
             self._start(life.worker_id if event.size < 0.1 else None)
         await asyncio.sleep(event.lasts_s)
         self._loop.resume(life.process)
-        if any(other.worker_id == life.worker_id and other is not life for other in self._alive()):
-            await asyncio.sleep(FAILOVER_S / 2)  # under one id they take the leases from each other until one ends
-            await self._loop.kill(life.process)
 
     async def _downtime(self) -> None:
         for life in self._alive():
@@ -257,6 +259,13 @@ class World:
         self._set_failing(0.3 + event.size)
         await asyncio.sleep(event.lasts_s)
         self._set_failing(0.0)
+
+    async def _oracle_hangs(self, event: Event) -> None:
+        names = sorted({send.session_id for send in self._plan.sends})
+        session_id = names[int(event.size * len(names))]
+        self._hanging.add(session_id)
+        await asyncio.sleep(2 * event.lasts_s)
+        self._hanging.discard(session_id)
 
     def _set_failing(self, probability: float) -> None:
         self._failing = probability
@@ -363,6 +372,7 @@ def _simulated(plan: Plan, loop: SimulatedLoop, world: Callable[..., ShardRuntim
         stack.enter_context(patch.object(embedded, "PAUSE_S", 0.1))
         stack.enter_context(patch.object(runtime, "TICK_S", 0.1))
         stack.enter_context(patch.object(runtime, "TICKS_TO_LOOK_AFTER", 2))
+        stack.enter_context(patch.object(driver, "MAX_SESSION_RECORDS", plan.session_records))
         stack.enter_context(patch.object(driver, "IDLE_MS", plan.idle_ms))
         stack.enter_context(patch.object(driver, "SNAPSHOT_EVERY_MS", plan.snapshot_every_ms))
         yield
