@@ -9,6 +9,7 @@ from streams.driver import (
     IDLE_MS,
     MAX_HELD_BYTES,
     MAX_OPEN_BYTES,
+    MAX_SESSION_RECORDS,
     SAVES_PER_S,
     SNAPSHOT_EVERY_MS,
     Bury,
@@ -21,6 +22,7 @@ from streams.driver import (
 )
 from streams.errors import Failure
 from streams.isolation import Isolated
+from streams.parking import Place
 from streams.records import Record, SessionEvent
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Request
 
@@ -82,8 +84,10 @@ def ask(received: Input) -> Iterable[Effect]:
     return [Call(str(received.position.sequence), Ask())]
 
 
-def driver_with(script: Script, *session_ids: str, now_ms: int = 0) -> tuple[Driver, list[Scripted]]:
-    driver = Driver()
+def driver_with(
+    script: Script, *session_ids: str, now_ms: int = 0, parks: bool = False
+) -> tuple[Driver, list[Scripted]]:
+    driver = Driver(parks=parks)
     stages = []
     for session_id in session_ids or ("s",):
         stages.append(Scripted(script))
@@ -184,6 +188,107 @@ def test_reading_stops_at_each_bound_and_starts_again_below_it() -> None:
     assert not driver.wants_input()
     driver.on_reply("s", Reply("2", at(2)), 0)
     assert driver.wants_input()
+
+
+def test_a_session_that_holds_too_much_is_parked_and_the_others_are_given_theirs() -> None:
+    driver, (slow, good) = driver_with(ask, "slow", "good", parks=True)
+    slow.held = MAX_HELD_BYTES + 1
+    driver.on_input(given(1, "slow"), 10, 0)
+    assert driver.wants_input()
+    assert driver.on_input(given(2, "slow"), 10, 0) == [Count("SessionsParked")]
+    assert driver.on_input(given(3, "good"), 10, 0) == [Perform("good", Call("3", Ask()))]
+    assert driver.on_input(given(4, "slow"), 10, 0) == []
+    assert (slow.given, good.given, driver.open_records()) == (1, 1, 2)
+    assert driver.read_on_from() is None
+
+
+def test_a_parked_session_goes_on_when_it_has_room_and_takes_part_again() -> None:
+    driver, (slow,) = driver_with(ask, "s", parks=True)
+    slow.held = MAX_HELD_BYTES + 1
+    for sequence in (1, 2, 3):
+        driver.on_input(given(sequence), 10, 0)
+    slow.held = MAX_HELD_BYTES // 2 + 1
+    driver.on_reply("s", Reply("1", at(1)), 0)
+    assert driver.read_on_from() is None  # not for one input at a time
+    slow.held = 0
+    driver.on_timer(0)
+    driver.on_reply("s", Reply("none"), 0)
+    start = driver.read_on_from()
+    assert start == Place(at(2), after=False)
+    assert not driver.takes("s", start, at(1))
+    assert driver.takes("s", start, at(2))
+    assert driver.on_late_input(given(2), 10, 0) == [Perform("s", Call("2", Ask()))]
+    assert driver.takes("s", start, at(3))
+    assert Count("SessionsUnparked") in driver.on_late_input(given(3), 10, 0)
+    assert driver.on_input(given(4), 10, 0) == [Perform("s", Call("4", Ask()))]
+    assert slow.given == 4
+
+
+def test_a_parked_session_takes_no_more_than_it_has_room_for() -> None:
+    driver, (slow,) = driver_with(ask, "s", parks=True)
+    for sequence in range(MAX_SESSION_RECORDS + 3):
+        driver.on_input(given(sequence), 10, 0)
+    assert slow.given == MAX_SESSION_RECORDS
+    for sequence in range(MAX_SESSION_RECORDS):
+        driver.on_reply("s", Reply(str(sequence), at(sequence)), 0)
+    start = driver.read_on_from()
+    assert start == Place(at(MAX_SESSION_RECORDS), after=False)
+    slow.held = MAX_HELD_BYTES + 1
+    driver.on_late_input(given(MAX_SESSION_RECORDS), 10, 0)
+    assert not driver.takes("s", start, at(MAX_SESSION_RECORDS + 1))
+
+
+def test_no_checkpoint_passes_an_input_that_was_passed_by_nor_does_a_snapshot_cover_it() -> None:
+    driver, (slow, _) = driver_with(copy, "slow", "good", parks=True)
+    slow.held = MAX_HELD_BYTES + 1
+    driver.on_input(given(1, "slow"), 10, 0)
+    driver.on_input(given(2, "slow"), 10, 0)
+    driver.on_input(given(3, "good"), 10, 0)
+    driver.on_written("slow", at(100))
+    driver.on_written("good", at(101))
+    saves = [deed for deed in driver.on_timer(SNAPSHOT_EVERY_MS) if isinstance(deed, Save)]
+    assert [(save.session_id, save.upto) for save in saves] == [("slow", at(1)), ("good", at(3))]
+    for save in saves:
+        driver.on_saved(save.session_id, save.ordinal)
+    assert driver.checkpoint() == at(1)
+    driver.on_late_input(given(2, "slow"), 10, SNAPSHOT_EVERY_MS)
+    driver.on_written("slow", at(102))
+    assert driver.checkpoint() == at(1)
+    (save,) = (deed for deed in driver.on_timer(3 * SNAPSHOT_EVERY_MS) if isinstance(deed, Save))
+    driver.on_saved("slow", save.ordinal)
+    assert (save.upto, driver.checkpoint()) == (at(2), at(3))
+
+
+def test_a_parked_session_does_not_leave_memory() -> None:
+    driver, (slow,) = driver_with(copy, "s", parks=True)
+    slow.held = MAX_HELD_BYTES + 1
+    driver.on_input(given(1), 10, 0)
+    driver.on_input(given(2), 10, 0)
+    driver.on_written("s", at(100))
+    driver.on_timer(IDLE_MS)
+    driver.on_saved("s", 1)
+    driver.on_timer(2 * IDLE_MS)
+    assert driver.knows("s")
+
+
+def test_whoever_is_held_up_is_told() -> None:
+    class Patient(Scripted):
+        held_up_at: int | None = None
+
+        def on_held_up(self, now_ms: int) -> None:
+            self.held_up_at = now_ms
+
+    driver = Driver(parks=True)
+    slow, good, other = Patient(ask), Patient(ask), Scripted(ask)
+    for session_id, stage in (("slow", slow), ("good", good), ("other", other)):
+        driver.admit(session_id, stage, None, None, 0)
+    slow.held = MAX_HELD_BYTES + 1
+    driver.on_input(given(1, "slow"), 10, 0)
+    driver.on_input(given(2, "slow"), 10, 0)
+    driver.on_held_up(5, everybody=False)
+    assert (slow.held_up_at, good.held_up_at) == (5, None)
+    driver.on_held_up(6, everybody=True)
+    assert (slow.held_up_at, good.held_up_at) == (6, 6)
 
 
 def test_calls_are_performed_and_late_replies_to_forgotten_sessions_dropped() -> None:

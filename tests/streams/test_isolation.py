@@ -52,6 +52,9 @@ class Fragile:
     def on_emitted(self, record: Record) -> None:
         self._go("on_emitted")
 
+    def on_held_up(self, now_ms: int) -> None:
+        self._go("on_held_up")
+
 
 def given(sequence: int) -> Input:
     event = SessionEvent(session_id="s", event="paused", timestamp=sequence)
@@ -90,6 +93,7 @@ STEPS: dict[str, Callable[[Isolated], Any]] = {
     "held_bytes": lambda stage: stage.held_bytes(),
     "snapshot": lambda stage: stage.snapshot(),
     "on_emitted": lambda stage: stage.on_emitted(given(0).record),
+    "on_held_up": lambda stage: stage.on_held_up(0),
 }
 
 

@@ -1,5 +1,6 @@
 """Leases: conditional on owner and counter, in the KCL's layout."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ async def test_a_new_lease_has_no_owner_and_starts_at_the_beginning(dynamo: Any,
 
 async def test_the_row_has_the_layout_of_the_kcl(dynamo: Any, leases_table: str) -> None:
     lease = await fresh(dynamo, leases_table)
-    await Leases(dynamo, leases_table, "a").take(lease)
+    await Leases(dynamo, leases_table, "a", run="1").take(lease)
     row = (await dynamo.scan(TableName=leases_table))["Items"][0]
     assert row == {
         "leaseKey": {"S": "shardId-000000000003"},
@@ -36,7 +37,19 @@ async def test_the_row_has_the_layout_of_the_kcl(dynamo: Any, leases_table: str)
         "parentShardId": {"SS": ["shardId-000000000001", "shardId-000000000002"]},
         "startingHashKey": {"S": "0"},
         "endingHashKey": {"S": str(MAX_HASH)},
+        "heraldRun": {"S": "1"},  # ours, beside the KCL's
     }
+
+
+async def test_a_lease_says_which_life_of_its_owner_took_it_and_later_lives_are_greater(
+    dynamo: Any, leases_table: str
+) -> None:
+    lease = await fresh(dynamo, leases_table)
+    leases = Leases(dynamo, leases_table, "a")
+    await leases.take(lease)
+    assert (await leases.list())[SHARD.shard_id].run == leases.run
+    await asyncio.sleep(0.002)
+    assert Leases(dynamo, leases_table, "a").run > leases.run
 
 
 async def test_making_a_lease_that_exists_leaves_it_alone(dynamo: Any, leases_table: str) -> None:
