@@ -1,6 +1,7 @@
 """Performs stages' calls: retries, time limits, circuit breakers, lanes (row S5). The decisions are `policy`'s."""
 
 import asyncio
+import functools
 import random
 import time
 from collections import deque
@@ -98,7 +99,7 @@ class Calls:
         failures = rounds = 0
         while True:
             await self._permission(breaker if request.guarded else None)
-            on_alive = breaker.succeeded if request.guarded else None
+            on_alive = functools.partial(self._succeeded, breaker, request) if request.guarded else None
             attempt = _Attempt(self._services[request.dependency], session_id, call, self._deliver, on_alive)
             try:
                 value = await attempt.run()
@@ -112,13 +113,14 @@ class Calls:
                     if rounds >= ROUNDS:
                         return attempt.failure(error)
                 self._log.warning("call", "trying again", session_id, dependency=request.dependency, code=error.code)
+                self._count(request, "CallRetries")
                 await asyncio.sleep(backoff_ms(failures, random.random) / 1000)
             except BaseException:
                 breaker.abandoned()
                 raise
             else:
                 if request.guarded:
-                    breaker.succeeded()
+                    self._succeeded(breaker, request)
                 return attempt.success(value)
 
     async def _permission(self, breaker: Breaker | None) -> None:
@@ -130,7 +132,11 @@ class Calls:
             await asyncio.sleep(BREAKER_POLL_S)
 
     def _note(self, breaker: Breaker, request: Request, error: HeraldError, attempt: "_Attempt") -> None:
-        self._metrics.add(f"{request.dependency.capitalize()}CallErrors")
+        self._count(request, "CallErrors")
+        if isinstance(error, Throttled):
+            self._count(request, "CallThrottles")
+        elif isinstance(error, TimedOut):
+            self._count(request, "CallTimeouts")
         if not request.guarded:
             return
         if isinstance(error, Throttled) and request.long_lived:
@@ -140,9 +146,36 @@ class Calls:
             breaker.failed(_now_ms(), attempt.called_ms)
             if breaker.is_open() and not was_open:
                 self._metrics.add("CircuitBreakerOpened")
-                self._log.error("breaker", "open: reading pauses until the service answers", code=error.code)
+                self._count(request, "BreakerOpened")
+                message = "open: reading pauses until the service answers"
+                self._log.error("breaker", message, dependency=request.dependency, code=error.code)
         else:
-            breaker.succeeded()
+            self._succeeded(breaker, request)
+
+    def _succeeded(self, breaker: Breaker, request: Request) -> None:
+        if breaker.is_open():
+            self._metrics.add("CircuitBreakerClosed")
+            self._count(request, "BreakerClosed")
+            self._log.info("breaker", "closed: reading goes on", dependency=request.dependency)
+        breaker.succeeded()
+
+    def _count(self, request: Request, what: str) -> None:
+        self._metrics.add(metric_name(request.dependency, what))
+
+
+def metric_name(dependency: str, what: str) -> str:
+    """A figure about calls of a dependency, as in `TranslateCallErrors`.
+
+    Counted: CallErrors (failed tries), CallThrottles and CallTimeouts among them, CallRetries, BreakerOpened,
+    BreakerClosed. A gauge: BreakerState (`Breaker.state`).
+    """
+    return dependency[:1].upper() + dependency[1:] + what
+
+
+def note_breakers(breakers: dict[str, Breaker], metrics: Metrics, now_ms: int) -> None:
+    """Note how each breaker of the program stands."""
+    for dependency, breaker in breakers.items():
+        metrics.add(metric_name(dependency, "BreakerState"), breaker.state(now_ms), "None")
 
 
 class _Attempt:

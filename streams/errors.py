@@ -92,9 +92,12 @@ class LeaseLost(HeraldError):
 
 
 class DuplicateWorker(HeraldError):
-    """Another process runs under this worker id. EXIT_CODE: of the program that ends for it; supervisors know it."""
+    """Another process runs under this worker id.
 
-    EXIT_CODE: ClassVar[int] = 3
+    EXIT_CODE: of the program that ends for it, so that a supervisor can say so; EX_CONFIG of <sysexits.h>.
+    """
+
+    EXIT_CODE: ClassVar[int] = 78
 
 
 class ConfigurationError(HeraldError):

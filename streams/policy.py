@@ -40,6 +40,10 @@ class Breaker:
         """Open or half-open: no call has succeeded since it opened."""
         return self._opened_at_ms is not None
 
+    def state(self, now_ms: int) -> int:
+        """For a gauge: 0 closed, 1 half-open, 2 open."""
+        return 0 if self._opened_at_ms is None else 1 if now_ms >= self.retry_at_ms() else 2
+
     def stops_reading(self, now_ms: int) -> bool:
         """Whether the stage must not read: open, or half-open with the probe under way.
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from streams.aws import Clients
+from streams.calls import note_breakers
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker, poll_interval_s
@@ -77,7 +78,7 @@ class StageDefinition(NamedTuple):
 def main(definition: StageDefinition, argv: Sequence[str] | None = None) -> int:
     """Run the stage until SIGTERM.
 
-    0 after a clean end, 2 for a wrong setting, 3 when another process runs under its worker id, 1 for anything else.
+    0 after a clean end, 2 for a wrong setting, 78 when another process runs under its worker id, 1 for anything else.
     """
     parser = argparse.ArgumentParser(prog=f"stages.{definition.spec.name}", description=definition.__doc__)
     parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
@@ -147,14 +148,14 @@ async def _run(definition: StageDefinition, program: ProgramSettings, settings: 
             failover_s=program.lease_failover_s,
         )
         worker = Worker(kinesis, leases, equipment, worker_id, options)
-        await _work(worker, journal, metrics, spec.name)
+        await _work(worker, journal, metrics, equipment.breakers, spec.name)
 
 
-async def _work(worker: Worker, journal: Journal, metrics: Metrics, name: str) -> None:
+async def _work(worker: Worker, journal: Journal, metrics: Metrics, breakers: dict[str, Breaker], name: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
-    background = [loop.create_task(journal.run()), loop.create_task(_flush(metrics))]
+    background = [loop.create_task(journal.run()), loop.create_task(_flush(metrics, breakers))]
 
     def ready() -> None:
         gc.freeze()  # what was made for the start stays; the collector need not walk it again
@@ -171,7 +172,8 @@ async def _work(worker: Worker, journal: Journal, metrics: Metrics, name: str) -
         metrics.flush()
 
 
-async def _flush(metrics: Metrics) -> None:
+async def _flush(metrics: Metrics, breakers: dict[str, Breaker]) -> None:
     while True:
         await asyncio.sleep(FLUSH_EVERY_S)
+        note_breakers(breakers, metrics, time.time_ns() // 1_000_000)
         metrics.flush()

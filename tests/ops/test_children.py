@@ -43,6 +43,11 @@ async def test_a_child_that_ends_before_it_is_ready_says_how(tmp_path: Path) -> 
     await child.stop()
 
 
+async def test_a_child_that_another_one_has_replaced_says_so(tmp_path: Path) -> None:
+    child = await start(tmp_path, "import sys; sys.exit(78)")
+    assert await child.wait() == "ended, because another process runs under its worker id (exit code 78)"
+
+
 async def test_a_silent_child_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     child = await start(tmp_path, "import signal; signal.pause()")
     try:

@@ -1,6 +1,7 @@
 """Row S5 as done: attempts, rounds, lanes, time limits, long-lived calls, and a breaker that holds calls back."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -8,8 +9,9 @@ import msgspec
 import pytest
 
 from streams import calls as calls_module
-from streams.calls import Calls
+from streams.calls import Calls, note_breakers
 from streams.errors import HeraldError, Refused, StreamBroken, Throttled, Unavailable
+from streams.fence import LOOK_EVERY_S
 from streams.policy import FAILURES_TO_OPEN, ROUNDS, Breaker
 from streams.stage import Call, Replies, Reply, Request
 from streams.telemetry import Log, Metrics
@@ -65,11 +67,12 @@ class Oracle:
 class Desk:
     """Calls with somewhere for the replies to go."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Oracle, may_go: Callable[[], bool] = lambda: True) -> None:
+        self.metrics = Metrics("test")
         self.replies: list[tuple[str, Reply]] = []
         self.breakers: dict[str, Breaker] = {"oracle": Breaker(open_ms=100)}
         self._news = asyncio.Event()
-        self.calls = Calls([oracle], self.breakers, self._take, Log("test"), Metrics("test"))
+        self.calls = Calls([oracle], self.breakers, self._take, Log("test"), self.metrics, may_go)
 
     def _take(self, session_id: str, reply: Reply) -> None:
         self.replies.append((session_id, reply))
@@ -235,3 +238,51 @@ async def test_a_full_service_holds_back_who_asks_for_a_stream_and_nobody_else()
     (reply,) = await desk.after(1)
     assert reply.failure == Throttled("x").as_failure()
     assert not desk.breakers["oracle"].is_open()
+
+
+async def test_no_call_begins_while_the_lease_is_not_certain_neither_a_first_nor_a_further_try() -> None:
+    oracle = Oracle([Unavailable("x")])
+    is_certain = False
+    desk = Desk(oracle, may_go=lambda: is_certain)
+    desk.calls.start("s", Call("1", Ask("hello")))
+    await asyncio.sleep(3 * LOOK_EVERY_S)
+    assert oracle.asked == []
+    is_certain = True
+    while not oracle.asked:
+        await asyncio.sleep(0)
+    is_certain = False
+    await asyncio.sleep(3 * LOOK_EVERY_S)
+    assert oracle.asked == ["hello"]
+    is_certain = True
+    (reply,) = await desk.after(1)
+    assert (reply.value, oracle.asked) == (Answer("hello"), ["hello", "hello"])
+
+
+async def test_what_became_of_calls_is_counted_by_dependency(capsys: pytest.CaptureFixture[str]) -> None:
+    oracle = Oracle([Throttled("x"), Unavailable("x"), *([Unavailable("x")] * (FAILURES_TO_OPEN - 2))])
+    desk = Desk(oracle)
+    desk.calls.start("s", Call("1", Ask("hello")))
+    await desk.after(1)
+    note_breakers(desk.breakers, desk.metrics, 0)
+    desk.metrics.flush()
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "_aws" in line]
+    assert {name: value for name, value in line.items() if name.startswith(("Oracle", "Circuit"))} == {
+        "OracleCallErrors": FAILURES_TO_OPEN,
+        "OracleCallThrottles": 1,
+        "OracleCallRetries": FAILURES_TO_OPEN,
+        "OracleBreakerOpened": 1,
+        "OracleBreakerClosed": 1,
+        "OracleBreakerState": [0],
+        "CircuitBreakerOpened": 1,
+        "CircuitBreakerClosed": 1,
+    }
+
+
+async def test_a_call_that_had_no_answer_in_time_is_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    oracle = Oracle()
+    oracle.gate.clear()
+    desk = Desk(oracle)
+    desk.calls.start("s", Call("1", AskSoon("hello")))
+    await desk.after(1)
+    desk.metrics.flush()
+    assert json.loads(capsys.readouterr().err.splitlines()[-1])["OracleCallTimeouts"] == 1

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from streams.errors import NotFound, Throttled
+from streams.fence import LOOK_EVERY_S
 from streams.kinesis import MAX_HASH, OrderedWriter, Page, get_iterator, get_page, hash_of, list_shards
 from tests.streams.conftest import make_stream
 
@@ -60,6 +61,20 @@ async def test_partial_failures_are_sent_again_in_order_and_once(kinesis: Any, k
     finally:
         await set_faults(kinesis_url)
     assert await read_all(kinesis, stream) == {f"k{k}": [b"%d" % n for n in range(k, 100, 5)] for k in range(5)}
+    await writer.close()
+
+
+async def test_a_record_whose_owner_may_not_write_waits_and_can_be_withdrawn(kinesis: Any, prefix: str) -> None:
+    stream = await make_stream(kinesis, prefix)
+    writer = OrderedWriter(kinesis, stream)
+    may_go = False
+    kept, withdrawn = (writer.put(key, b"x", lambda: may_go) for key in ("kept", "withdrawn"))
+    await asyncio.sleep(3 * LOOK_EVERY_S)
+    assert not kept.done()
+    withdrawn.cancel()
+    may_go = True
+    await kept
+    assert await read_all(kinesis, stream) == {"kept": [b"x"]}
     await writer.close()
 
 

@@ -77,3 +77,12 @@ def test_an_open_breaker_lets_reading_go_on_when_a_probe_may_go() -> None:
     assert breaker.stops_reading(1_000)
     breaker.succeeded()
     assert not breaker.stops_reading(1_001)
+
+
+def test_its_state_as_a_number() -> None:
+    breaker = Breaker(failures_to_open=1, open_ms=100)
+    assert breaker.state(0) == 0
+    breaker.failed(0)
+    assert (breaker.state(99), breaker.state(100)) == (2, 1)
+    breaker.succeeded()
+    assert breaker.state(100) == 0
