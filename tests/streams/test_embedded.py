@@ -8,6 +8,7 @@ import pytest
 
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker, poll_interval_s
+from streams.errors import DuplicateWorker
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter, list_shards
 from streams.leases import Leases
@@ -104,8 +105,14 @@ class Life:
 
     async def end(self) -> None:
         self._worker.stop()
-        await self._task
-        await self._writer.close()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Raises what ended it."""
+        try:
+            await self._task
+        finally:
+            await self._writer.close()
 
 
 @pytest.fixture
@@ -151,6 +158,27 @@ async def test_a_dead_worker_s_leases_are_taken_over_when_they_expire(rig: Rig) 
     await life.crash()
     other = rig.start("b", failover_s=1.5)
     await rig.send(20)
+    assert await rig.until_all_copied() == everything(rig)
+    await other.end()
+
+
+async def test_of_two_workers_with_one_id_the_older_ends_and_says_why(rig: Rig) -> None:
+    older = rig.start("w")
+    await older.ready.wait()
+    newer = rig.start("w")
+    with pytest.raises(DuplicateWorker, match=r"another process runs under the worker id w .* the older, ends"):
+        await older.ended()
+    await rig.send(10)
+    assert await rig.until_all_copied() == everything(rig)
+    await newer.end()
+
+
+async def test_a_worker_that_comes_back_under_its_id_takes_its_leases_at_once(rig: Rig) -> None:
+    life = rig.start("w", failover_s=60)
+    await life.ready.wait()
+    await life.crash()
+    other = rig.start("w", failover_s=60)
+    await rig.send(5)
     assert await rig.until_all_copied() == everything(rig)
     await other.end()
 

@@ -1,5 +1,6 @@
 """A stage as a program: wrong settings are named, it says when it reads, and SIGTERM ends it."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from streams.errors import DuplicateWorker
 from streams.resources import DEAD_LETTERS, SNAPSHOTS, lease_table
 from tests.streams.conftest import make_stream, make_table
 from tests.support.services import running
@@ -49,20 +51,49 @@ def test_a_wrong_setting_is_named_in_one_sentence(script: str, variable: str, va
     assert said.count("\n") == 1
 
 
-async def test_it_says_ready_works_and_ends_well_on_sigterm(
-    script: str, kinesis: Any, dynamo: Any, prefix: str, kinesis_url: str, dynamodb_url: str
-) -> None:
+async def provide(kinesis: Any, dynamo: Any, prefix: str) -> None:
     for name in ("audio", "transcripts", "journal"):
         await make_stream(kinesis, f"{prefix}-{name}")
     for spec in (SNAPSHOTS, DEAD_LETTERS, lease_table("copy")._replace(indexes=())):
         await make_table(dynamo, prefix, spec)
-    environ = {
+
+
+def environment(prefix: str, worker_id: str, kinesis_url: str, dynamodb_url: str, **more: str) -> dict[str, str]:
+    return {
         "HERALD_PREFIX": prefix,
-        "HERALD_WORKER_ID": "w",
+        "HERALD_WORKER_ID": worker_id,
         "AWS_ENDPOINT_URL_KINESIS": kinesis_url,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
         "PYTHONPATH": ".",
+        **more,
     }
+
+
+async def test_of_two_processes_with_one_worker_id_the_older_ends_with_a_code_of_its_own(
+    script: str, kinesis: Any, dynamo: Any, prefix: str, kinesis_url: str, dynamodb_url: str
+) -> None:
+    await provide(kinesis, dynamo, prefix)
+    environ = environment(prefix, "w", kinesis_url, dynamodb_url)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running([sys.executable, script], environ, **pipes) as older:
+        assert older.stdout is not None
+        assert older.stdout.readline() == "ready copy\n"
+        with running([sys.executable, script], environ, **pipes) as newer:
+            assert newer.stdout is not None
+            assert newer.stdout.readline() == "ready copy\n"
+            _, logged = await asyncio.to_thread(older.communicate, timeout=20)
+            assert newer.poll() is None
+            newer.send_signal(signal.SIGTERM)
+            newer.communicate(timeout=10)
+    assert (older.returncode, newer.returncode) == (DuplicateWorker.EXIT_CODE, 0)
+    assert "another process runs under the worker id w" in json.loads(logged.splitlines()[-1])["message"]
+
+
+async def test_it_says_ready_works_and_ends_well_on_sigterm(
+    script: str, kinesis: Any, dynamo: Any, prefix: str, kinesis_url: str, dynamodb_url: str
+) -> None:
+    await provide(kinesis, dynamo, prefix)
+    environ = environment(prefix, "w", kinesis_url, dynamodb_url)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with running([sys.executable, script, "--die-with-parent"], environ, **pipes) as process:
         assert process.stdout is not None

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from streams import catch_up
+from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
+from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure, LeaseLost
+from streams.fence import Fence
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
 from streams.policy import Breaker
@@ -18,6 +22,7 @@ from streams.stage import Position, StageBuilder
 from streams.telemetry import Log, Metrics
 from tests.streams.conftest import make_stream
 from tests.streams.test_kinesis import read_all
+from tests.support.asking_stage import AskingStage, Patient
 from tests.support.copy_stage import CopyStage
 
 SHARD = "shardId-000000000000"
@@ -58,8 +63,8 @@ class Bench:
     ) -> ShardRuntime:
         return ShardRuntime(self.equipment._replace(build=build), shard_id, epoch, emitted or {}, lambda: 0.5)
 
-    async def copied(self) -> list[int | None]:
-        rows = (await read_all(self.kinesis, self.output)).get("s", [])
+    async def copied(self, session_id: str = "s") -> list[int | None]:
+        rows = (await read_all(self.kinesis, self.output)).get(session_id, [])
         records = [decode(row) for row in rows]
         return [record.sequence for record in records if isinstance(record, AudioChunk)]
 
@@ -145,6 +150,64 @@ async def test_a_newer_owner_s_snapshot_ends_the_work(bench: Bench) -> None:
             await asyncio.shield(old.failed)
     await old.stop()
     await new.stop()
+
+
+class HeavyStage(AskingStage):
+    """Each chunk fills it."""
+
+    def held_bytes(self) -> int:
+        return MAX_HELD_BYTES + 1 if self._open else 0
+
+
+async def test_a_parked_session_is_read_again_and_the_others_do_not_wait(
+    bench: Bench, kinesis: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "READ_EVERY_S", 0.25)
+    oracle = Patient()
+    oracle.hanging.add("slow")
+    source = InputLog(kinesis, await make_stream(kinesis, f"{prefix}-in"))
+    bench.equipment = bench.equipment._replace(services=[oracle], source=source)
+    writer = OrderedWriter(kinesis, source.stream)
+    keys = ["slow", "good"] * 6
+    chunks = [
+        AudioChunk(session_id=k, connection="", admitted_at_ms=0, pcm=b"", sequence=n) for n, k in enumerate(keys)
+    ]
+    places = await asyncio.gather(*[writer.put(chunk.session_id, encode(chunk)) for chunk in chunks])
+    await writer.close()
+    records = [StoredRecord(p, c.session_id, encode(c), 0) for p, c in sorted(zip(places, chunks, strict=True))]
+    runtime = bench.open(build=HeavyStage)
+
+    await runtime.give(records)
+    assert runtime.wants_input()
+    good = [c.sequence for c in chunks if c.session_id == "good"]
+    async with asyncio.timeout(10):
+        while await bench.copied("good") != good:
+            await asyncio.sleep(0.1)
+    assert await bench.copied("slow") == []
+    assert runtime.anyone_parked()
+    oracle.hanging.clear()
+    await until(lambda: not runtime.anyone_parked())
+    await until(lambda: runtime.checkpoint() == records[-1].position)
+    await runtime.stop()
+    assert await bench.copied("slow") == [c.sequence for c in chunks if c.session_id == "slow"]
+    assert await bench.copied("good") == good
+
+
+async def test_an_owner_that_is_not_certain_of_its_lease_emits_buries_and_saves_nothing(bench: Bench) -> None:
+    fence = Fence(valid_s=2, confirmed_s=time.monotonic())
+    runtime = ShardRuntime(bench.equipment, SHARD, 1, {}, lambda: 0.5, fence)
+    await runtime.give([stored(0)])
+    await until(lambda: runtime.checkpoint() == Position(SHARD, 0))
+    await until(lambda: not fence.holds(time.monotonic()))
+    await runtime.give([stored(1), stored(2, b"rubbish")])
+    await asyncio.sleep(0.5)
+    assert await bench.copied() == [0]
+    assert await bench.dead_letters.read(f"copy.{SHARD}.2") is None
+    assert (await bench.snapshots.load(["s"]))["s"].upto == Position(SHARD, 0)
+    fence.confirm(time.monotonic() + 60)
+    await until(lambda: runtime.checkpoint() == Position(SHARD, 2))
+    await runtime.stop()
+    assert await bench.copied() == [0, 1]
 
 
 async def test_nothing_starts_after_a_stop(bench: Bench) -> None:
