@@ -13,6 +13,9 @@ from streams.ordering import Ordered, Ordering
 from streams.records import AudioChunk
 from streams.stage import Input, Position
 
+PATIENT_BYTES: Final = 80_000
+"""Half of what a session may hold (row T8): with more the driver reads no further for it."""
+
 
 class Placed(NamedTuple):
     """A chunk on the media clock.
@@ -101,9 +104,13 @@ class Timeline:
         """When `release` has something to do."""
         return self._ordering.wake_at_ms()
 
-    def postpone(self, now_ms: int) -> None:
-        """The reader is held up: missing chunks may be among those that it has not seen."""
-        self._ordering.postpone(now_ms)
+    def on_held_up(self, now_ms: int) -> None:
+        """The reader is held up: missing chunks may be among those that it has not seen.
+
+        Unless what waits here for them is so much that no more will be read before it has gone on.
+        """
+        if self.held_bytes() <= PATIENT_BYTES:
+            self._ordering.postpone(now_ms)
 
     def push(self, received: Input, now_ms: int) -> Passed:
         """Take a chunk (an Input whose record is an AudioChunk)."""

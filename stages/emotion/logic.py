@@ -76,6 +76,12 @@ class Emotion:
         """Audio that waits for earlier chunks."""
         return self._timeline.held_bytes()
 
+    def on_held_up(self, now_ms: int) -> None:
+        """What comes next waits to be read: no chunk is missing, and the frame under way is not over."""
+        self._timeline.on_held_up(now_ms)
+        if self._idle_at_ms is not None:
+            self._idle_at_ms = now_ms + IDLE_MS
+
     def snapshot(self) -> bytes:
         """Where the clock and the frames stand, and what is known of loudness and quality."""
         return snapshots.encode(

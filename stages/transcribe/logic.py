@@ -15,7 +15,7 @@ from stages.transcribe import state as snapshots
 from stages.transcribe.audio import SAMPLES_PER_MS, RetainedAudio
 from stages.transcribe.clauses import ClauseRule
 from stages.transcribe.feed import Feed
-from stages.transcribe.feeding import Feeding
+from stages.transcribe.feeding import QUIET_MS, Feeding
 from stages.transcribe.requests import Ended, Heard, Result
 from stages.transcribe.settings import TranscribeSettings
 from stages.transcribe.utterances import HeardResult, Outcome, Utterances
@@ -112,6 +112,11 @@ class Transcribe:
         """Audio that no recogniser has taken."""
         return self._timeline.held_bytes() + self._feeding.held_bytes()
 
+    def on_held_up(self, now_ms: int) -> None:
+        """The speaker may go on in what waits to be read: neither a chunk is missing nor is there silence."""
+        self._timeline.on_held_up(now_ms)
+        self._feeding.quiet_from_ms = now_ms + QUIET_MS
+
     def snapshot(self) -> bytes:
         """What has been said, and where the session's clock stands."""
         return snapshots.encode(
@@ -202,7 +207,7 @@ class Transcribe:
     def _go_on(self, now_ms: int) -> Iterator[Effect]:
         """After each step: feed the recogniser, pass events on, settle what is done."""
         if self.held_bytes() > MAX_HELD_BYTES:
-            self._timeline.postpone(now_ms)
+            self._timeline.on_held_up(now_ms)
         self._silent = max(self._silent, self._feeding.covered_media(now_ms))
         yield from self._settle()
         yield from self._feeding.pump(now_ms, wanted=self._is_wanted(), finish=self._ended)

@@ -8,7 +8,7 @@ from streams.media_clock import SAMPLES_PER_MS
 from streams.ordering import STALL_MS, WAIT_MS
 from streams.records import AudioChunk
 from streams.stage import Input, Position
-from streams.timeline import Passed, Timeline, TimelineState
+from streams.timeline import PATIENT_BYTES, Passed, Timeline, TimelineState
 
 START_MS = 1_700_000_000_000
 CHUNK_MS = 100
@@ -48,6 +48,20 @@ def test_what_never_came_is_a_gap_and_late_when_it_comes() -> None:
     passed = timeline.push(received(4, 2, 300 + WAIT_MS), START_MS)
     assert [(one.start_ms, one.missing_samples // SAMPLES_PER_MS) for one in passed.placed] == [(300, 200), (400, 0)]
     assert timeline.push(received(2, 3, 750), START_MS).late == [Position("shard", 3)]
+
+
+def test_who_is_held_up_waits_for_what_is_missing_but_not_when_no_more_will_be_read() -> None:
+    timeline = Timeline()
+    timeline.push(received(0, 0, 0), START_MS)
+    timeline.push(received(2, 1, 20), START_MS)
+    timeline.on_held_up(START_MS + STALL_MS)
+    assert timeline.release(START_MS + STALL_MS) == Passed([], [], [])
+    assert timeline.wake_at_ms() == START_MS + 2 * STALL_MS
+    for n in range(3, 4 + PATIENT_BYTES // 3_200):
+        timeline.push(received(n, n, 20), START_MS + STALL_MS)
+    assert timeline.held_bytes() > PATIENT_BYTES
+    timeline.on_held_up(START_MS + 2 * STALL_MS)
+    assert len(timeline.release(START_MS + 2 * STALL_MS).placed) > 20
 
 
 def test_the_end_lets_everything_pass() -> None:

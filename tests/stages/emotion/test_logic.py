@@ -275,6 +275,19 @@ def test_the_reference_engine_can_be_chosen() -> None:
     assert [frame.onsets_ms for frame in said] == [span.onsets_ms for span in spans_of(TALK)[: len(said)]]
 
 
+def test_while_more_waits_to_be_read_nothing_is_missing_and_no_frame_is_cut_short() -> None:
+    stage = BUILD(SESSION, None)
+    assert isinstance(stage, Emotion)
+    run = Run(stage).give(*chunks(TALK[:4_000]))
+    before = len(run.frames)
+    for _ in range(50):
+        stage.on_held_up(run.now_ms)
+        run.wait(200)
+    assert len(run.frames) == before
+    run.wait(10_000)
+    assert len(run.frames) > before
+
+
 # --- restarts ---------------------------------------------------------------------------------------------------------
 
 

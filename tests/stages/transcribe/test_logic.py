@@ -13,7 +13,7 @@ from streams import times
 from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure, NewerVersion
 from streams.records import AudioChunk, EmotionFrame, SessionEvent, Transcript, Word
-from streams.stage import Done, Input, Position
+from streams.stage import Done, Effect, Input, Position, Reject
 from tests.stages.transcribe.simulated import Habits, Name, SimulatedRecogniser, Talk, chunk_of, sentence, speak
 from tests.support.stage_driver import START_MS, Owner, World
 
@@ -225,6 +225,25 @@ def test_nothing_is_lost_and_nothing_made_up_while_the_recogniser_is_away() -> N
     assert texts(clauses(world)) == texts(talk.words)
     assert order(world)[-1] == "ended"
     assert world.rejected == {}
+
+
+def test_a_session_whose_audio_waits_to_be_read_takes_nothing_for_missing_and_nobody_for_quiet() -> None:
+    """Chunk 1 is written after chunk 2, and read 10 s later: as when the session is parked, or a breaker is open."""
+    world = world_of(TALK)
+    stage, now_ms = world.owner.stage, world.now_ms
+    assert isinstance(stage, Transcribe)
+
+    def give(index: int, at_ms: int) -> list[Effect]:
+        received = Input(Position("input", index), chunk_of(TALK, world.session_id, 100 * index), now_ms, at_ms)
+        return list(stage.on_record(received, at_ms))
+
+    give(0, now_ms)
+    give(2, now_ms)
+    for waited_ms in range(0, 10_000, 200):
+        stage.on_held_up(now_ms + waited_ms)
+        list(stage.on_timer(now_ms + waited_ms))
+    assert not [effect for effect in give(1, now_ms + 10_000) if isinstance(effect, Reject)]
+    assert stage.held_bytes() == 3 * 3_200
 
 
 def test_a_session_that_the_recogniser_refuses_does_not_hold_up_the_shard() -> None:
