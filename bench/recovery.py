@@ -234,10 +234,10 @@ async def neighbours(world: World, prefix: str, *, hangs: bool) -> tuple[float, 
     oracle.hanging.clear()
     wanted = await copied_at_ms(world, source)
     async with asyncio.timeout(60):
-        while any(
-            len(found := await copied_at_ms(world, target)) < 2 or len(found[s]) < len(wanted[s]) for s in wanted
-        ):
+        found = await copied_at_ms(world, target)
+        while any(len(found[session_id]) < len(wanted[session_id]) for session_id in wanted):
             await asyncio.sleep(0.1)
+            found = await copied_at_ms(world, target)
     late = sorted(at_ms - wanted["good"][number] for number, at_ms in found["good"].items())
     worker.stop()
     await task
