@@ -1,13 +1,16 @@
 """Each stage is killed in turn during a talk, and started again: nothing lost, nothing twice, to the word."""
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.e2e.whole_stack import WholeStack, finished, tone_talk, wait_for_first_sound, words_heard
+from tests.e2e.whole_stack import LEASE_S, WholeStack, finished, tone_talk, wait_for_first_sound, words_heard
+from tests.support.services import running
 
 AWAY_S: Final = 8.0
 """Longer than the talk takes to pile up more sound than a listener's backlog may have."""
@@ -54,6 +57,26 @@ def test_a_stage_that_is_frozen_goes_on_where_it_was(tone_stack: WholeStack, tmp
     tone_stack.signal("translate", signal.SIGCONT)
 
     assert words_heard(finished(talk), "es") == said
+
+
+def test_a_stage_frozen_for_twice_its_lease_is_replaced_and_says_nothing_twice_when_it_wakes(
+    tone_stack: WholeStack, tmp_path: Path
+) -> None:
+    """Longer than FROZEN_S, which is more than a lease too, but nobody else was there to take it."""
+    said = tone_talk(tmp_path / "talk.wav", 14_000, 9, words=5)
+    talk = tone_stack.start_demo("--audio", str(tmp_path / "talk.wav"), "--to", "es")
+    wait_for_first_sound(talk)
+    tone_stack.signal("translate", signal.SIGSTOP)
+    frozen_at = time.monotonic()
+    environment = tone_stack.environment | {"HERALD_WORKER_ID": "translate-2", "LEASE_FAILOVER_S": str(LEASE_S)}
+    with running([sys.executable, "-m", "stages.translate"], environment, stderr=subprocess.DEVNULL):
+        time.sleep(max(0.0, frozen_at + 2 * LEASE_S - time.monotonic()))
+        tone_stack.signal("translate", signal.SIGCONT)
+        report = finished(talk)
+
+    assert words_heard(report, "es") == said
+    assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
+    assert tone_stack.described()["parts"]["translate"]["state"] == "ready"
 
 
 @pytest.mark.parametrize("part", ["translate", "broadcast"])

@@ -21,14 +21,16 @@ from ops.stack_file import Stack
 READY_WITHIN_S = 90.0
 DEMO_WITHIN_S = 240.0
 LOOK_EVERY_S = 0.1
+LEASE_S = 4
+"""Of the stack with tones, so that a lease's end need not be waited for so long; the default is 10."""
 
 
 class WholeStack:
-    """Runs `herald up` in `folder`."""
+    """Runs `herald up` in `folder`. settings: variables for its stages."""
 
-    def __init__(self, folder: Path, engine: str, shards: int = 1) -> None:
+    def __init__(self, folder: Path, engine: str, shards: int = 1, **settings: str) -> None:
         self.folder = folder
-        self._environment = {**os.environ, "HERALD_DIR": str(folder / "state")}
+        self._environment = {**os.environ, **settings, "HERALD_DIR": str(folder / "state")}
         argv = [sys.executable, "-m", "ops", "up", "--port", "0", "--engine", engine, "--shards", str(shards)]
         with (folder / "up.log").open("wb") as log:
             self._process = subprocess.Popen(argv, cwd=PROJECT, env=self._environment, stderr=log)

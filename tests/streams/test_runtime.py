@@ -16,9 +16,9 @@ from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
 from streams.policy import Breaker
 from streams.records import AudioChunk, SessionEvent, decode, encode
-from streams.runtime import Emitted, Equipment, ShardRuntime
+from streams.runtime import HELD_UP_S, Emitted, Equipment, ShardRuntime
 from streams.snapshots import Snapshot, Snapshots
-from streams.stage import Position, StageBuilder
+from streams.stage import Effect, Position, StageBuilder
 from streams.telemetry import Log, Metrics
 from tests.streams.conftest import make_stream
 from tests.streams.test_kinesis import read_all
@@ -208,6 +208,28 @@ async def test_an_owner_that_is_not_certain_of_its_lease_emits_buries_and_saves_
     await until(lambda: runtime.checkpoint() == Position(SHARD, 2))
     await runtime.stop()
     assert await bench.copied() == [0, 1]
+
+
+async def test_when_the_process_was_held_up_stages_are_told_before_any_timer(bench: Bench) -> None:
+    steps: list[str] = []
+
+    class Waiting(CopyStage):
+        def on_held_up(self, now_ms: int) -> None:
+            steps.append("held up")
+
+        def wake_at_ms(self) -> int | None:
+            return time.time_ns() // 1_000_000 if not steps else None
+
+        def on_timer(self, now_ms: int) -> list[Effect]:
+            steps.append("timer")
+            return []
+
+    runtime = bench.open(build=Waiting)
+    await runtime.give([stored(0)])
+    time.sleep(2 * HELD_UP_S)  # noqa: ASYNC251 - this is what is tested: the loop stands still
+    await until(lambda: steps)
+    assert steps[0] == "held up"
+    await runtime.stop()
 
 
 async def test_nothing_starts_after_a_stop(bench: Bench) -> None:
