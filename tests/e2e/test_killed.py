@@ -68,7 +68,7 @@ def test_a_stage_frozen_for_twice_its_lease_is_replaced_and_says_nothing_twice_w
     wait_for_first_sound(talk)
     tone_stack.signal("translate", signal.SIGSTOP)
     frozen_at = time.monotonic()
-    environment = tone_stack.environment | {"HERALD_WORKER_ID": "translate-2", "LEASE_FAILOVER_S": str(LEASE_S)}
+    environment = tone_stack.environment | {"HERALD_WORKER_ID": "translate-heir", "LEASE_FAILOVER_S": str(LEASE_S)}
     with running([sys.executable, "-m", "stages.translate"], environment, stderr=subprocess.DEVNULL):
         time.sleep(max(0.0, frozen_at + 2 * LEASE_S - time.monotonic()))
         tone_stack.signal("translate", signal.SIGCONT)

@@ -26,11 +26,11 @@ LEASE_S = 4
 
 
 class WholeStack:
-    """Runs `herald up` in `folder`. settings: variables for its stages."""
+    """Runs `herald up` in `folder`. settings: of its programs, by the name of the variable."""
 
-    def __init__(self, folder: Path, engine: str, shards: int = 1, **settings: str) -> None:
+    def __init__(self, folder: Path, engine: str, shards: int = 1, settings: dict[str, str] | None = None) -> None:
         self.folder = folder
-        self._environment = {**os.environ, **settings, "HERALD_DIR": str(folder / "state")}
+        self._environment = {**os.environ, **(settings or {}), "HERALD_DIR": str(folder / "state")}
         argv = [sys.executable, "-m", "ops", "up", "--port", "0", "--engine", engine, "--shards", str(shards)]
         with (folder / "up.log").open("wb") as log:
             self._process = subprocess.Popen(argv, cwd=PROJECT, env=self._environment, stderr=log)
