@@ -5,7 +5,7 @@
 - Snapshots and checkpoints: CPU time of the embedded runner copying 1,000 records/s of 3.2 KB, 100 sessions on a shard,
   with them and without, alternating. A stage that does more than copy spends a smaller share. Bar: 5 % more.
 - Parking: how late a session's records are copied while its neighbour's service hangs, beside how late when it does not
-  (medians of the 95th percentiles). Bar: one interval between reads more, 250 ms.
+  (medians of the 95th percentiles), with Kinesis' own limits on reads. Bar: one interval between reads more, 250 ms.
 - Snapshots' sizes (BENCH_TALK=off leaves it out): every snapshot that a stage stored while real recordings were spoken
   to a whole stack. Bar: a tenth of DynamoDB's 400 KB.
 """
@@ -32,6 +32,7 @@ from streams import driver
 from streams.aws import Clients
 from streams.catch_up import InputLog
 from streams.embedded import Options, Worker
+from streams.errors import Throttled
 from streams.kinesis import OrderedWriter, get_iterator, get_page, list_shards
 from streams.leases import Leases
 from streams.records import AudioChunk, decode, encode
@@ -201,7 +202,11 @@ async def copied_at_ms(world: World, stream: str) -> dict[str, dict[int, int]]:
     (shard,) = await list_shards(world.kinesis, stream)
     iterator: str | None = await get_iterator(world.kinesis, stream, shard.shard_id, ShardIteratorType="TRIM_HORIZON")
     while iterator is not None:
-        page = await get_page(world.kinesis, shard.shard_id, iterator)
+        try:
+            page = await get_page(world.kinesis, shard.shard_id, iterator)
+        except Throttled:
+            await asyncio.sleep(0.25)
+            continue
         for stored in page.records:
             chunk = decode(stored.data)
             assert isinstance(chunk, AudioChunk)
@@ -304,10 +309,17 @@ async def measured(environment: dict[str, str], folder: Path) -> dict[str, dict[
         world = World(await clients.get("kinesis"), await clients.get("dynamodb"), folder, environment)
         took = await restarts(world)
         ours, peers = await costs(world)
-        beside, alone, caught_up = await parking(world)
     return {
         "embedded stage, from kill -9 to its first record": row(took, [RESTART_BAR_S], "s", 1.0),
         "CPU with snapshots and checkpoints at 1,000 records/s": row(ours, peers, "s", COST_BAR),
+    }
+
+
+async def measured_with_limits(environment: dict[str, str], folder: Path) -> dict[str, dict[str, Any]]:
+    async with Clients() as clients:
+        world = World(await clients.get("kinesis"), await clients.get("dynamodb"), folder, environment)
+        beside, alone, caught_up = await parking(world)
+    return {
         "delay of a session beside one that hangs, p95": added(beside, alone),
         f"until one that hung for {HANGS_S:g} s, at 4 times the rate, is up to date": row(
             caught_up, [CAUGHT_UP_BAR_S], "s", 1.0
@@ -318,14 +330,13 @@ async def measured(environment: dict[str, str], folder: Path) -> dict[str, dict[
 def run() -> dict[str, dict[str, Any]]:
     """All measurements, as rows for `python -m bench`."""
     before = dict(os.environ)
+    rows: dict[str, dict[str, Any]] = {}
     try:
-        with (
-            tempfile.TemporaryDirectory() as state,
-            kinesis_twin("--limits", "off") as kinesis,
-            dynamodb(Path(state)) as db,
-        ):
-            os.environ.update(CREDENTIALS, AWS_ENDPOINT_URL_KINESIS=kinesis, AWS_ENDPOINT_URL_DYNAMODB=db)
-            rows = asyncio.run(measured(dict(os.environ), Path(state)))
+        with tempfile.TemporaryDirectory() as state, dynamodb(Path(state)) as db:
+            for arguments, measure in ((("--limits", "off"), measured), ((), measured_with_limits)):
+                with kinesis_twin(*arguments) as kinesis:
+                    os.environ.update(CREDENTIALS, AWS_ENDPOINT_URL_KINESIS=kinesis, AWS_ENDPOINT_URL_DYNAMODB=db)
+                    rows |= asyncio.run(measure(dict(os.environ), Path(state)))
     finally:
         os.environ.clear()
         os.environ.update(before)

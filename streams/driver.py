@@ -210,7 +210,7 @@ class Driver:
         session = self._sessions[session_id]
         is_parked = session_id in self.parking
         if self._parks and (is_parked or not self._has_room(session)):
-            self.parking.park(session_id, received.position, self._covered.last)
+            self.parking.park(session_id, received.position, self._covered.before(received.position))
             self._covered.pass_by(received.position)
             return [] if is_parked else [Count("SessionsParked")]
         self._covered.add(received.position)

@@ -130,15 +130,17 @@ class ShardRuntime:
 
     async def give(self, records: Sequence[StoredRecord]) -> None:
         """Take records in the order of the shard. Raises HeraldError when snapshots cannot be loaded."""
-        decoded = [(stored, self._decode(stored)) for stored in records]
-        await self._admit(dict.fromkeys(record.session_id for _, record in decoded if record is not None))
+        decoded = [(stored, _decode(stored)) for stored in records]
+        await self._admit(dict.fromkeys(record.session_id for _, record in decoded if not isinstance(record, Failure)))
         for stored, record in decoded:
             if self._stopped:
                 return
             now_ms = _now_ms()
             if stored.arrived_ms > self._opened_ms + KEEP_EMITTED_MS:
                 self._emitted.clear()
-            if record is None:
+            if isinstance(record, Failure):
+                self._driver.hold(stored.position)
+                self._spawn(self._bury_unread(stored, record))
                 continue
             self._firsts.setdefault(stored.position.shard_id, stored.position)
             covered = self._covered.get(record.session_id)
@@ -199,8 +201,8 @@ class ShardRuntime:
             if self._stopped or not self.wants_input():
                 return False
             if self._driver.takes(stored.key, start, stored.position):
-                record = self._decode(stored, again=True)
-                if record is not None:
+                record = _decode(stored)
+                if not isinstance(record, Failure):  # else it was buried when the others were given theirs
                     now_ms = _now_ms()
                     self._records[stored.position] = stored
                     self._equipment.journal.note(record.session_id, "input", now_ms, stored.position)
@@ -221,19 +223,6 @@ class ShardRuntime:
             self._equipment.metrics.add("SessionsUnparked", len(session_ids))
 
     # --- records -------------------------------------------------------------------------------------------------
-
-    def _decode(self, stored: StoredRecord, *, again: bool = False) -> Record | None:
-        try:
-            record = decode(stored.data)
-            if record.session_id == stored.key:
-                return record
-            failure = Failure("WrongKey", "the partition key is not the record's session id", retryable=False)
-        except BadRecord as error:
-            failure = error.as_failure()
-        if not again:
-            self._driver.hold(stored.position)
-            self._spawn(self._bury_unread(stored, failure))
-        return None
 
     async def _admit(self, session_ids: Iterable[str]) -> None:
         new = [session_id for session_id in session_ids if not self._driver.knows(session_id)]
@@ -394,6 +383,16 @@ class ShardRuntime:
         if not isinstance(error, LeaseLost):
             self._equipment.log.error("shard", "the shard's work cannot go on", error=place_of(error))
         self._failed.set_exception(error)
+
+
+def _decode(stored: StoredRecord) -> Record | Failure:
+    try:
+        record = decode(stored.data)
+    except BadRecord as error:
+        return error.as_failure()
+    if record.session_id != stored.key:
+        return Failure("WrongKey", "the partition key is not the record's session id", retryable=False)
+    return record
 
 
 def _now_ms() -> int:

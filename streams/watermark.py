@@ -30,9 +30,12 @@ class Watermark:
 
     def add(self, position: Position) -> None:
         """A position that is not settled, later than all before."""
-        before = self.last if self.last is None or self.last < position else self.low
-        self._add(position, before)
+        self._add(position, self.before(position))
         self.pass_by(position)
+
+    def before(self, position: Position) -> Position | None:
+        """What was read before it, or something earlier."""
+        return self.last if self.last is None or self.last < position else self.low
 
     def insert(self, position: Position, before: Position | None) -> None:
         """One that was passed by, and is not settled. before: what is settled, or open here, up to it."""

@@ -95,6 +95,19 @@ async def test_what_cannot_be_read_is_kept_with_its_reason_and_the_shard_goes_on
     assert await bench.copied() == [0, 3]
 
 
+async def test_rubbish_at_the_end_of_a_batch_is_not_ahead_of_what_stands_before_it(bench: Bench) -> None:
+    runtime = bench.open()
+    await runtime.give([stored(0), stored(1), stored(2, b"rubbish")])
+    seen = []
+    async with asyncio.timeout(10):
+        while (checkpoint := runtime.checkpoint()) != Position(SHARD, 2):
+            seen.append(checkpoint)
+            await asyncio.sleep(0.01)
+    await runtime.stop()
+    assert set(seen) <= {None, Position(SHARD, 1)}  # one snapshot covers both
+    assert await bench.copied() == [0, 1]
+
+
 async def test_an_input_that_its_stage_cannot_stand_is_kept_with_its_bytes(bench: Bench) -> None:
     event = encode(SessionEvent(session_id="s", event="paused", timestamp=1))
     runtime = bench.open()
