@@ -124,6 +124,17 @@ async def make(kinesis: Any, *names: str) -> None:
         await kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 0.05})
 
 
+async def make_tables(dynamo: Any, prefix: str, stage: str) -> None:
+    for spec in (SNAPSHOTS, DEAD_LETTERS, lease_table(stage)):
+        keys = [(spec.hash_key, "HASH")] + ([(spec.range_key, "RANGE")] if spec.range_key else [])
+        await dynamo.create_table(
+            TableName=f"{prefix}-{spec.name}",
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
 async def bare_loop(kinesis: Any, source: str, target: str) -> float:
     """Records per second of GetRecords and PutRecords with nothing between."""
     (shard,) = await list_shards(kinesis, source)
@@ -190,14 +201,7 @@ async def over_kinesis() -> tuple[list[float], list[float]]:
         for number in range(ROUNDS):
             prefix = f"r{number}"
             await make(kinesis, f"{prefix}-peer", f"{prefix}-out")
-            for spec in (SNAPSHOTS, DEAD_LETTERS, lease_table("copy")):
-                keys = [(spec.hash_key, "HASH")] + ([(spec.range_key, "RANGE")] if spec.range_key else [])
-                await dynamo.create_table(
-                    TableName=f"{prefix}-{spec.name}",
-                    KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-                    BillingMode="PAY_PER_REQUEST",
-                )
+            await make_tables(dynamo, prefix, "copy")
             peers.append(await bare_loop(kinesis, "source", f"{prefix}-peer"))
             ours.append(await driven(kinesis, dynamo, "source", f"{prefix}-out", prefix))
     return ours, peers

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from bench.driver import CountingWriter, chunks, equipment, make
+from bench.driver import CountingWriter, chunks, equipment, make, make_tables
 from bench.stack import ROOT, talks, up
 from ops import stack_file
 from ops.paths import Paths
@@ -36,7 +36,7 @@ from streams.errors import Throttled
 from streams.kinesis import OrderedWriter, get_iterator, get_page, list_shards
 from streams.leases import Leases
 from streams.records import AudioChunk, decode, encode
-from streams.resources import DEAD_LETTERS, SNAPSHOTS, lease_table
+from streams.resources import SNAPSHOTS
 from tests.support.asking_stage import AskingStage, Patient
 from tests.support.services import CREDENTIALS, dynamodb, kinesis_twin
 
@@ -61,17 +61,6 @@ class World(NamedTuple):
     dynamo: Any
     folder: Path
     environment: dict[str, str]
-
-
-async def tables(world: World, prefix: str, stage: str) -> None:
-    for spec in (SNAPSHOTS, DEAD_LETTERS, lease_table(stage)):
-        keys = [(spec.hash_key, "HASH")] + ([(spec.range_key, "RANGE")] if spec.range_key else [])
-        await world.dynamo.create_table(
-            TableName=f"{prefix}-{spec.name}",
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
 
 
 @asynccontextmanager
@@ -122,7 +111,7 @@ async def first_write_s(world: World, stream: str, since: float) -> float:
 async def restarts(world: World) -> list[float]:
     prefix = "restart"
     await make(world.kinesis, *(f"{prefix}-{name}" for name in ("audio", "emotions", "journal")))
-    await tables(world, prefix, "emotion")
+    await make_tables(world.dynamo, prefix, "emotion")
     environment = world.environment | {"HERALD_PREFIX": prefix, "HERALD_WORKER_ID": "w", "OPENBLAS_NUM_THREADS": "1"}
     took = []
     process: asyncio.subprocess.Process | None = None
@@ -158,7 +147,7 @@ async def restarts(world: World) -> list[float]:
 async def cpu_s(world: World, prefix: str, *, snapshots: bool) -> float:
     """CPU seconds of this process for copying COPIED_S x RATE records, at that rate."""
     await make(world.kinesis, f"{prefix}-out")
-    await tables(world, prefix, "copy")
+    await make_tables(world.dynamo, prefix, "copy")
     writer = CountingWriter(world.kinesis, f"{prefix}-out", COPIED_S * RATE)
     tools = equipment(world.kinesis, world.dynamo, f"{prefix}-out", prefix)._replace(writer=writer)
     leases = Leases(world.dynamo, f"{prefix}-leases-copy", "w")
@@ -219,7 +208,7 @@ async def neighbours(world: World, prefix: str, *, hangs: bool) -> tuple[float, 
     """The good session's delay (p95, ms), and how long the other took to be up to date again (s)."""
     source, target = f"{prefix}-in", f"{prefix}-out"
     await make(world.kinesis, source, target)
-    await tables(world, prefix, "copy")
+    await make_tables(world.dynamo, prefix, "copy")
     oracle = Patient()
     tools = equipment(world.kinesis, world.dynamo, target, prefix)._replace(
         build=lambda session_id, snapshot: AskingStage("w", snapshot),
