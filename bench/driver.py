@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,12 @@ def equipment(kinesis: Any, dynamo: Any, output: str, prefix: str) -> Equipment:
     )
 
 
-def chunks(number: int) -> list[tuple[str, bytes]]:
+def chunks(number: int, sessions: int = SESSIONS) -> list[tuple[str, bytes]]:
     pcm = bytes(RECORD_BYTES)
     return [
-        (key, encode(AudioChunk(session_id=key, connection="c", admitted_at_ms=n, pcm=pcm, sequence=n // SESSIONS)))
+        (key, encode(AudioChunk(session_id=key, connection="c", admitted_at_ms=n, pcm=pcm, sequence=n // sessions)))
         for n in range(number)
-        for key in (f"s{n % SESSIONS}",)
+        for key in (f"s{n % sessions}",)
     ]
 
 
@@ -164,9 +165,9 @@ class CountingWriter(OrderedWriter):
         self.begun = 0.0
         self.complete = asyncio.Event()
 
-    def put(self, key: str, data: bytes) -> "asyncio.Future[Position]":
+    def put(self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True) -> "asyncio.Future[Position]":
         self.begun = self.begun or time.perf_counter()
-        done = super().put(key, data)
+        done = super().put(key, data, may_go)
         done.add_done_callback(self._count)
         return done
 

@@ -2,7 +2,7 @@
 
 - Restart: `stages.emotion` as a process of its own, on the Kinesis twin and DynamoDB, killed (-9) while people speak
   and started again under its id; to the first record on its output stream that the new life wrote. Bar: 3 s.
-- Snapshots and checkpoints: CPU time of the embedded runner copying 1,000 records/s of 3.2 KB, 100 sessions on a shard,
+- Snapshots and checkpoints: CPU time of the embedded runner copying 1,000 records/s of 3.2 KB, 25 sessions on a shard,
   with them and without, alternating. A stage that does more than copy spends a smaller share. Bar: 5 % more.
 - Parking: how late a session's records are copied while its neighbour's service hangs, beside how late when it does not
   (medians of the 95th percentiles), with Kinesis' own limits on reads. Bar: one interval between reads more, 250 ms.
@@ -47,6 +47,8 @@ PARKING_BAR_MS = 250.0
 SNAPSHOT_BAR_BYTES = 40_000
 RATE = 1_000
 COPIED_S = 6
+SPEAKERS = 25
+"""What a shard takes at 40 chunks/s each; so each one's snapshot is stored every 2.5 s."""
 PAGES_PER_S = 4
 HANGS_S = 6.0
 CAUGHT_UP_BAR_S = 20.0
@@ -173,7 +175,7 @@ async def cpu_s(world: World, prefix: str, *, snapshots: bool) -> float:
 async def costs(world: World) -> tuple[list[float], list[float]]:
     await make(world.kinesis, "paced")
     writer = OrderedWriter(world.kinesis, "paced")
-    await asyncio.gather(*[writer.put(key, data) for key, data in chunks(COPIED_S * RATE)])
+    await asyncio.gather(*[writer.put(key, data) for key, data in chunks(COPIED_S * RATE, SPEAKERS)])
     await writer.close()
     ours, peers = [], []
     for number in range(ROUNDS):
