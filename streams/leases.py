@@ -4,6 +4,7 @@ A row per shard. Whoever holds a lease raises its counter; every write is condit
 that was paused past its lease cannot write (design: fencing).
 """
 
+import builtins
 import secrets
 import time
 from typing import Any, Final, NamedTuple, Self
@@ -72,18 +73,20 @@ class Leases:
 
     async def list(self) -> dict[str, Lease]:
         """All leases by shard."""
-        leases: dict[str, Lease] = {}
+        return {row["leaseKey"]["S"]: Lease.from_row(row) for row in await self.rows()}
+
+    async def rows(self) -> builtins.list[dict[str, Any]]:
+        """All leases in DynamoDB's form."""
+        rows: list[dict[str, Any]] = []
         arguments: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
         while True:
             try:
                 page = await self._client.scan(**arguments)
             except Exception as error:
                 raise as_error(error, "listing leases") from error
-            for row in page["Items"]:
-                lease = Lease.from_row(row)
-                leases[lease.shard_id] = lease
+            rows += page["Items"]
             if "LastEvaluatedKey" not in page:
-                return leases
+                return rows
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def create(self, shard: Shard) -> None:
@@ -104,7 +107,7 @@ class Leases:
                 TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(leaseKey)"
             )
         except ClientError as error:
-            if not _lost_condition(error):
+            if not is_lost_condition(error):
                 raise as_error(error, f"making the lease of {shard.shard_id}") from error
         except Exception as error:
             raise as_error(error, f"making the lease of {shard.shard_id}") from error
@@ -115,7 +118,7 @@ class Leases:
         values[":run"] = {"S": self.run}
         await self._update(
             lease,
-            "SET leaseOwner = :me, leaseCounter = leaseCounter + :one, heraldRun = :run"
+            "SET leaseOwner = :me, leaseCounter = leaseCounter + :one, heraldRun = :run REMOVE checkpointOwner"
             " ADD ownerSwitchesSinceCheckpoint :one",
             "leaseCounter = :old",
             values,
@@ -167,12 +170,13 @@ class Leases:
                 ExpressionAttributeValues=values,
             )
         except ClientError as error:
-            if _lost_condition(error):
+            if is_lost_condition(error):
                 raise LeaseLost(f"the lease of {lease.shard_id} has another owner") from error
             raise as_error(error, f"the lease of {lease.shard_id}") from error
         except Exception as error:
             raise as_error(error, f"the lease of {lease.shard_id}") from error
 
 
-def _lost_condition(error: ClientError) -> bool:
+def is_lost_condition(error: ClientError) -> bool:
+    """Whether a write failed on its condition."""
     return bool(error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
