@@ -1,6 +1,7 @@
 # Each target does first what it needs of the set-up; a second run finds it done.
 #
 #   make setup   the environment (.venv), the table service's own (.tools/ministack), Debian packages
+#   make kcl     the Kinesis Client Library (Java), for --runner kcl
 #   make demo    recordings through the whole system, and what came out of it in demo-out/
 #   make check   format, lint and types
 #   make test    all tests
@@ -9,18 +10,20 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check test bench clean
+.PHONY: help setup setup-dev kcl demo check test bench clean
 
 VENV := .venv
 STAMPS := .venv/stamps
 RUN_STAMPS := $(STAMPS)/packages $(STAMPS)/run .tools/ministack/installed
 
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile
 
 setup: $(RUN_STAMPS)
 
 setup-dev: setup $(STAMPS)/dev
+
+kcl: setup $(STAMPS)/kcl
 
 demo: setup
 	@exec $(VENV)/bin/herald demo $(ARGS)
@@ -30,10 +33,10 @@ check: setup-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: setup-dev
+test: setup-dev kcl
 	@exec $(VENV)/bin/pytest -q $(ARGS)
 
-bench: setup-dev
+bench: setup-dev kcl
 	@exec $(VENV)/bin/python -m bench $(ARGS)
 
 clean:
@@ -45,7 +48,15 @@ $(STAMPS)/venv: ops/setup.sh
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/packages: ops/debian-packages.txt ops/setup.sh | $(STAMPS)/venv
-	@sh ops/setup.sh packages
+	@sh ops/setup.sh packages ops/debian-packages.txt $@
+	@touch $@
+
+$(STAMPS)/java: ops/debian-packages-kcl.txt ops/setup.sh | $(STAMPS)/venv
+	@sh ops/setup.sh packages ops/debian-packages-kcl.txt $@
+	@touch $@
+
+$(STAMPS)/kcl: requirements-kcl.lock requirements-kcl-build.lock ops/kcl-jars.sha256 ops/setup.sh | $(STAMPS)/java $(STAMPS)/run
+	@sh ops/setup.sh kcl
 	@touch $@
 
 $(STAMPS)/run: requirements.lock pyproject.toml | $(STAMPS)/venv

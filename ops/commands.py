@@ -17,6 +17,9 @@ from ops.errors import CommandError
 from ops.parts import ENGINES, Options, part
 from ops.paths import paths
 from ops.supervisor import Supervisor, free_port, tell
+from streams import kcl_daemon
+from streams.errors import ConfigurationError
+from streams.program import RUNNERS
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +60,6 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=_port, default=8080, help="the gateway's port; 0 takes a free one (default: 8080)"
     )
-    parser.add_argument("--runner", choices=["embedded"], default="embedded", help="what runs the stages")
     parser.add_argument("--keep", action="store_true", help="keep streams and tables for the next `up`")
     _add_stack_options(parser)
 
@@ -65,6 +67,9 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
 def _add_stack_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="the recogniser (default: pocketsphinx)")
     parser.add_argument("--shards", type=_positive, default=1, help="shards of each stream (default: 1)")
+    parser.add_argument(
+        "--runner", choices=RUNNERS, default=RUNNERS[0], help="what runs the stages (default: embedded)"
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +115,17 @@ def _seconds(text: str) -> float:
     return number
 
 
+def check_runner(runner: str) -> None:
+    """Raises CommandError, saying what to run, when something of the runner is missing."""
+    if runner == "kcl":
+        try:
+            kcl_daemon.jars()
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+
+
 def _up(arguments: argparse.Namespace) -> int:
+    check_runner(arguments.runner)
     options = Options(
         port=arguments.port or free_port(),
         engine=arguments.engine,
@@ -123,6 +138,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    check_runner(arguments.runner)
     wish = demo.Wish(
         audio=arguments.audio or [],
         languages=demo.languages(arguments.to),
@@ -134,6 +150,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         engine=arguments.engine,
         shards=arguments.shards,
+        runner=arguments.runner,
     )
     return asyncio.run(until_told(demo.run(wish, paths())))
 

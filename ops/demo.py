@@ -32,6 +32,7 @@ from ops.verdict import shortcomings
 
 RECORDINGS: Final = PROJECT / "tests" / "recordings"
 UP_WITHIN_S: Final = 90.0
+KCL_UP_WITHIN_S: Final = 180.0
 DELIVERED_WITHIN_S: Final = 120.0
 """From the end of the talk to the last listener's `sessionEnded`; engines may be far behind on a busy machine."""
 
@@ -49,6 +50,7 @@ class Wish(NamedTuple):
     port: int | None = None
     engine: str = "pocketsphinx"
     shards: int = 1
+    runner: str = "embedded"
 
 
 class Outcome(NamedTuple):
@@ -109,10 +111,11 @@ async def a_stack(wish: Wish, paths: Paths) -> AsyncIterator[Stack]:
     """The stack that runs; or one of our own, as long as this lasts."""
     found = stack_file.read(paths)
     if found is not None:
-        yield await _until_ready(paths, lambda: None)
+        yield await _until_ready(paths, lambda: None, KCL_UP_WITHIN_S)
         return
     port = wish.port if wish.port else free_port()
-    argv = program("ops", "up", "--port", str(port), "--engine", wish.engine, "--shards", str(wish.shards))
+    argv = program("ops", "up", "--port", str(port), "--engine", wish.engine)
+    argv += ["--shards", str(wish.shards), "--runner", wish.runner]
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
@@ -122,7 +125,8 @@ async def a_stack(wish: Wish, paths: Paths) -> AsyncIterator[Stack]:
         cwd=PROJECT,
     )
     try:
-        yield await _until_ready(paths, lambda: process.returncode)
+        within_s = KCL_UP_WITHIN_S if wish.runner == "kcl" else UP_WITHIN_S
+        yield await _until_ready(paths, lambda: process.returncode, within_s)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -130,8 +134,8 @@ async def a_stack(wish: Wish, paths: Paths) -> AsyncIterator[Stack]:
         await process.wait()
 
 
-async def _until_ready(paths: Paths, ended: Callable[[], int | None]) -> Stack:
-    deadline = time.monotonic() + UP_WITHIN_S
+async def _until_ready(paths: Paths, ended: Callable[[], int | None], within_s: float) -> Stack:
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         found = stack_file.read(paths)
         if found is not None and found.state == "ready":
@@ -139,7 +143,7 @@ async def _until_ready(paths: Paths, ended: Callable[[], int | None]) -> Stack:
         if ended() is not None:
             raise CommandError("the stack could not be started; see above")
         await asyncio.sleep(LOOK_EVERY_S)
-    raise CommandError(f"the stack was not ready after {UP_WITHIN_S:.0f} s; see {shown(paths.log('gateway').parent)}")
+    raise CommandError(f"the stack was not ready after {within_s:.0f} s; see {shown(paths.log('gateway').parent)}")
 
 
 async def hold(stack: Stack, talk: Talk, wish: Wish, began: float) -> Outcome:

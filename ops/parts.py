@@ -14,12 +14,16 @@ from typing import Final, NamedTuple
 from ops.children import Ready, program
 from ops.errors import CommandError
 from ops.paths import PROJECT, Paths
+from streams.resources import STAGES
 
 REGION: Final = "us-east-1"
 PREFIX: Final = "herald"
 ENGINES: Final = ("pocketsphinx", "tones")
 READY_WITHIN_S: Final = 60.0
 """Loading a recogniser's model takes a second; on a busy machine many times that."""
+STAGE_NAMES: Final = tuple(spec.name for spec in STAGES)
+KCL_READY_WITHIN_S: Final = 150.0
+"""A stage under the KCL reads after 8 to 10 s when the machine is its own; four daemons share it here."""
 TONE_STREAMS: Final = 200
 """The service's own quota is 25 streams at once; a stream of tones takes 0.002 of a core."""
 SPHINX_STREAMS_PER_CORE: Final = 6
@@ -62,6 +66,10 @@ class Part(NamedTuple):
     finishes: bool = False
     probe: str | None = None
     environment: Callable[[Context], dict[str, str]] = lambda _: {}
+
+    def ready_within_s(self, options: Options) -> float:
+        """How long it may take to be ready."""
+        return KCL_READY_WITHIN_S if self.name in STAGE_NAMES and options.runner == "kcl" else READY_WITHIN_S
 
 
 def _ministack(_: Context) -> list[str]:
@@ -123,7 +131,7 @@ def _stage(name: str) -> Part:
     }
     return Part(
         name,
-        lambda context: program(f"stages.{name}"),
+        lambda context: program(f"stages.{name}", "--runner", context.options.runner),
         needs[name],
         environment=lambda context: {
             "HERALD_WORKER_ID": f"{name}-1",
@@ -162,7 +170,7 @@ PARTS: Final = (
         gives="AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
         environment=_gateway_environment,
     ),
-    *(_stage(name) for name in ("transcribe", "emotion", "translate", "broadcast")),
+    *(_stage(name) for name in STAGE_NAMES),
 )
 """Every part, in an order in which each comes after those that it needs."""
 

@@ -4,7 +4,8 @@
 #   setup.sh venv               .venv, with Python 3.11 or later
 #   setup.sh install LOCK       what a lock names, into .venv, hashes checked, and the project itself
 #   setup.sh ministack          the table service, in an environment of its own: it pins what we do not want
-#   setup.sh packages           Debian packages that are missing
+#   setup.sh packages LIST STAMP   Debian packages of a list that are missing
+#   setup.sh kcl                the Kinesis Client Library, into .venv, its jars checked
 set -eu
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
@@ -33,10 +34,10 @@ new_environment() {
 installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 packages() {
-    command -v dpkg-query >/dev/null 2>&1 || fail "this is no Debian; install what ops/debian-packages.txt names by hand," \
-        "then: touch .venv/stamps/packages"
+    command -v dpkg-query >/dev/null 2>&1 || fail "this is no Debian; install what $1 names by hand," \
+        "then: touch $2"
     missing=""
-    for package in $(sed 's/#.*//' ops/debian-packages.txt); do
+    for package in $(sed 's/#.*//' "$1"); do
         installed "$package" || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
@@ -58,6 +59,26 @@ packages() {
     fail "these could not be installed; try: $root apt-get update && $root apt-get install$missing"
 }
 
+# The library's build fetches jars without looking at what comes; they are compared with our list before anything of it
+# is installed or run. What it needs of Python to be built is locked too; at run time it needs nothing (boto3, which it
+# names, is its samples' business).
+kcl() {
+    mkdir -p .tools
+    new_environment .tools/kcl
+    .tools/kcl/bin/python -m pip install -q --require-hashes -r requirements-kcl-build.lock
+    say "the Kinesis Client Library (33 MB of jars)"
+    .tools/kcl/bin/python -m pip wheel -q --no-deps --no-build-isolation --require-hashes -r requirements-kcl.lock \
+        -w .tools/kcl/wheels
+    .tools/kcl/bin/python -m zipfile -e .tools/kcl/wheels/amazon_kclpy-*.whl .tools/kcl/unpacked
+    if ! (cd .tools/kcl/unpacked/amazon_kclpy/jars && LC_ALL=C && sha256sum -- *.jar) \
+        | diff ops/kcl-jars.sha256 - >.tools/kcl/differences; then
+        sed -n 's/^> [0-9a-f]*  /set-up: not as in ops\/kcl-jars.sha256: /p; s/^< [0-9a-f]*  /set-up: expected: /p' \
+            .tools/kcl/differences >&2
+        fail "the library's jars are not those that we know; nothing of it was installed"
+    fi
+    .venv/bin/python -m pip install -q --no-deps --no-index --force-reinstall .tools/kcl/wheels/amazon_kclpy-*.whl
+}
+
 case "$1" in
 venv)
     new_environment .venv
@@ -74,7 +95,10 @@ ministack)
     .tools/ministack/bin/python -m pip install -q --require-hashes -r requirements-ministack.lock
     ;;
 packages)
-    packages
+    packages "$2" "$3"
+    ;;
+kcl)
+    kcl
     ;;
 *)
     fail "there is no step $1"

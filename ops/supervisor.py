@@ -23,7 +23,7 @@ from typing import IO, Final
 import aiohttp
 
 from ops import control, stack_file
-from ops.children import GRACE_S, LOOK_EVERY_S, STAGE_GRACE_S, Child, Ready, program
+from ops.children import GRACE_S, KCL_GRACE_S, LOOK_EVERY_S, STAGE_GRACE_S, Child, Ready, program
 from ops.errors import CommandError
 from ops.parts import PARTS, PREFIX, READY_WITHIN_S, Context, Options, Part, base_environment, child_environment, given
 from ops.parts import part as part_named
@@ -47,6 +47,7 @@ class Supervisor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._expected_to_end: set[str] = set()
         self._busy = {found.name: asyncio.Lock() for found in PARTS}
+        self._stage_grace_s = KCL_GRACE_S if options.runner == "kcl" else STAGE_GRACE_S
         gateway = f"{LOCALHOST}:{options.port}"
         self._stack = Stack(
             pid=os.getpid(),
@@ -137,7 +138,7 @@ class Supervisor:
             await self._finish(found, child)
             return
         self._watch(found, child)
-        ready = await (self._probe(found, child) if found.probe else child.ready(READY_WITHIN_S))
+        ready = await (self._probe(found, child) if found.probe else child.ready(found.ready_within_s(self._options)))
         self._ports[found.name] = int(ready.url.rpartition(":")[2].partition("/")[0]) if ready.url else 0
         self._stack.environment |= given(found, ready)
         status.state, status.url = "ready", ready.url or None
@@ -214,7 +215,7 @@ class Supervisor:
             return
         self._expected_to_end.add(name)
         try:
-            await child.stop(STAGE_GRACE_S)
+            await child.stop(self._stage_grace_s)
             while self._stack.parts[name].state not in ("stopped", "done"):
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
@@ -226,7 +227,7 @@ class Supervisor:
         self._expected_to_end.update(self._children)
         self._say("stopping")
         # Stages first: they drain, and write where they are to what stops after them.
-        for wave, grace_s in ((stages(self._children), STAGE_GRACE_S), (self._children.values(), GRACE_S)):
+        for wave, grace_s in ((stages(self._children), self._stage_grace_s), (self._children.values(), GRACE_S)):
             await asyncio.gather(*(child.stop(grace_s) for child in wave))
         await asyncio.gather(*self._watchers, return_exceptions=True)
         if not self._options.keep:

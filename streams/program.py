@@ -1,8 +1,9 @@
 """Runs a stage as a program: settings, clients, the worker, signals.
 
-    python -m stages.translate [--die-with-parent]
+    python -m stages.translate [--runner embedded|kcl] [--die-with-parent]
 
 Prints `ready STAGE` on stdout when it reads; logs and metrics are JSON lines on stderr. SIGTERM drains and ends it.
+Under the KCL this program starts the daemon, and the daemon starts it again for each shard, with `--kcl-shard`.
 """
 
 import argparse
@@ -13,8 +14,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -38,6 +39,7 @@ from streams.telemetry import FLUSH_EVERY_S, Log, Metrics, place_of
 
 PR_SET_PDEATHSIG: Final = 1
 RELEASE: Final = "0.1.0"
+RUNNERS: Final = ("embedded", "kcl")
 
 
 class ProgramSettings(msgspec.Struct, frozen=True):
@@ -75,41 +77,77 @@ class StageDefinition(NamedTuple):
     services: Callable[[Any, Clients, ProgramContext], Awaitable[Sequence[Service]]]
 
 
+class Outfit(NamedTuple):
+    """All that a runner needs. leases: the name of the stage's lease table."""
+
+    worker_id: str
+    kinesis: Any
+    dynamodb: Any
+    leases: str
+    equipment: Equipment
+    options: Options
+
+
 def main(definition: StageDefinition, argv: Sequence[str] | None = None) -> int:
     """Run the stage until SIGTERM.
 
     0 after a clean end, 2 for a wrong setting, 78 when another process runs under its worker id, 1 for anything else.
     """
     parser = argparse.ArgumentParser(prog=f"stages.{definition.spec.name}", description=definition.__doc__)
+    parser.add_argument("--runner", choices=RUNNERS, default=RUNNERS[0], help="what reads the stream")
+    parser.add_argument("--kcl-shard", action="store_true", help="work one shard; the KCL's daemon starts this")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
     arguments = parser.parse_args(argv)
     if arguments.die_with_parent:
-        _die_with_parent()
+        end_with_parent(signal.SIGTERM)
     try:
         program = load(ProgramSettings, os.environ)
         settings = load(definition.settings, os.environ)
+        log = Log(definition.spec.name)
+        return _run(arguments, definition, program, settings, log)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    log = Log(definition.spec.name)
-    try:
-        asyncio.run(_run(definition, program, settings, log))
     except HeraldError as error:
         log.error("program", str(error), code=error.code)
         return DuplicateWorker.EXIT_CODE if isinstance(error, DuplicateWorker) else 1
     except Exception as error:  # noqa: BLE001 - the last place to name it, without what it may repeat
         log.error("program", "ended by an error", error=place_of(error))
         return 1
+
+
+def _run(
+    arguments: argparse.Namespace, definition: StageDefinition, program: ProgramSettings, settings: Any, log: Log
+) -> int:
+    if arguments.kcl_shard:
+        from streams import kcl
+
+        return kcl.serve(definition, program, settings, log)
+    if arguments.runner == "kcl":
+        from streams import kcl_daemon
+
+        return kcl_daemon.run(definition.spec, program, log)
+    asyncio.run(_run_embedded(definition, program, settings, log))
     return 0
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(number: signal.Signals) -> None:
+    """Have the kernel send this process a signal when the thread that started it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
 
 
-async def _run(definition: StageDefinition, program: ProgramSettings, settings: Any, log: Log) -> None:
+def worker_id_of(program: ProgramSettings, name: str) -> str:
+    """Who this worker is in the lease table: stable over restarts, unlike any other's."""
+    return program.herald_worker_id or f"{name}-{os.uname().nodename}"
+
+
+@asynccontextmanager
+async def equipped(
+    definition: StageDefinition, program: ProgramSettings, settings: Any, log: Log
+) -> AsyncIterator[Outfit]:
+    """Everything that a stage needs to run, for as long as this lasts; journal and metrics are written meanwhile."""
     spec = definition.spec
-    worker_id = program.herald_worker_id or f"{spec.name}-{os.uname().nodename}"
+    worker_id = worker_id_of(program, spec.name)
     metrics = Metrics(spec.name)
     context = ProgramContext(program.herald_prefix, worker_id, log, metrics)
     async with AsyncExitStack() as stack:
@@ -139,37 +177,56 @@ async def _run(definition: StageDefinition, program: ProgramSettings, settings: 
             metrics=metrics,
             source=InputLog(kinesis, context.physical(spec.input)),
         )
-        leases = Leases(dynamodb, context.physical(lease_table(spec.name).name), worker_id)
-        consumers = next(stream.consumers for stream in STREAMS if stream.name == spec.input)
-        options = Options(
-            input_stream=context.physical(spec.input),
-            output_stream=context.physical(spec.output),
-            poll_s=poll_interval_s(consumers),
-            failover_s=program.lease_failover_s,
-        )
-        worker = Worker(kinesis, leases, equipment, worker_id, options)
-        await _work(worker, journal, metrics, equipment.breakers, spec.name)
+        leases = context.physical(lease_table(spec.name).name)
+        await stack.enter_async_context(_written(equipment))
+        yield Outfit(worker_id, kinesis, dynamodb, leases, equipment, options_of(spec, program))
 
 
-async def _work(worker: Worker, journal: Journal, metrics: Metrics, breakers: dict[str, Breaker], name: str) -> None:
+def options_of(spec: StageSpec, program: ProgramSettings) -> Options:
+    """How a worker of the stage runs."""
+    return Options(
+        input_stream=physical_name(program.herald_prefix, spec.input),
+        output_stream=physical_name(program.herald_prefix, spec.output),
+        poll_s=poll_interval_s(next(stream.consumers for stream in STREAMS if stream.name == spec.input)),
+        failover_s=program.lease_failover_s,
+    )
+
+
+@asynccontextmanager
+async def _written(equipment: Equipment) -> AsyncIterator[None]:
+    journal, metrics = equipment.journal, equipment.metrics
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop)
-    background = [loop.create_task(journal.run()), loop.create_task(_flush(metrics, breakers))]
-
-    def ready() -> None:
-        gc.freeze()  # what was made for the start stays; the collector need not walk it again
-        sys.stdout.write(f"ready {name}\n")
-        sys.stdout.flush()
-
+    background = [loop.create_task(journal.run()), loop.create_task(_flush(metrics, equipment.breakers))]
     try:
-        await worker.run(ready)
+        yield
         await journal.flush()
     finally:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         metrics.flush()
+
+
+async def _run_embedded(definition: StageDefinition, program: ProgramSettings, settings: Any, log: Log) -> None:
+    name = definition.spec.name
+    async with equipped(definition, program, settings, log) as outfit:
+        leases = Leases(outfit.dynamodb, outfit.leases, outfit.worker_id)
+        worker = Worker(outfit.kinesis, leases, outfit.equipment, outfit.worker_id, outfit.options)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+
+        def ready() -> None:
+            gc.freeze()  # what was made for the start stays; the collector need not walk it again
+            say_ready(name)
+
+        await worker.run(ready)
+
+
+def say_ready(name: str) -> None:
+    """Tell who started this program that it reads."""
+    sys.stdout.write(f"ready {name}\n")
+    sys.stdout.flush()
 
 
 async def _flush(metrics: Metrics, breakers: dict[str, Breaker]) -> None:
