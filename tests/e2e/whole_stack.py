@@ -18,7 +18,7 @@ from ops.audio_files import wav
 from ops.paths import PROJECT
 from ops.stack_file import Stack
 
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 150.0
 DEMO_WITHIN_S = 240.0
 LOOK_EVERY_S = 0.1
 LEASE_S = 4
@@ -28,10 +28,18 @@ LEASE_S = 4
 class WholeStack:
     """Runs `herald up` in `folder`. settings: of its programs, by the name of the variable."""
 
-    def __init__(self, folder: Path, engine: str, shards: int = 1, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine: str,
+        shards: int = 1,
+        settings: dict[str, str] | None = None,
+        runner: str = "embedded",
+    ) -> None:
         self.folder = folder
         self._environment = {**os.environ, **(settings or {}), "HERALD_DIR": str(folder / "state")}
         argv = [sys.executable, "-m", "ops", "up", "--port", "0", "--engine", engine, "--shards", str(shards)]
+        argv += ["--runner", runner]
         with (folder / "up.log").open("wb") as log:
             self._process = subprocess.Popen(argv, cwd=PROJECT, env=self._environment, stderr=log)
         try:
@@ -69,6 +77,10 @@ class WholeStack:
         finally:
             self._process.kill()
             self._process.wait()
+
+    def kill_supervisor(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     def herald(self, *arguments: str) -> subprocess.Popen[str]:
         argv = [sys.executable, "-m", "ops", *arguments]
