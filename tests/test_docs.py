@@ -39,7 +39,7 @@ def test_no_other_command_is_named() -> None:
 def test_every_option_named_is_known() -> None:
     helps = ""
     commands = [["ops", command] for command in ("up", "demo", "token", "env", "restart")]
-    for command in [*commands, ["tests.simulation"]]:
+    for command in [*commands, ["tests.simulation"], ["stages.translate"]]:
         argv = [sys.executable, "-m", *command, "--help"]
         helps += subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", TEXT))

@@ -24,6 +24,7 @@ class KclWorker:
     """Runs `python -m MODULE --runner kcl` as `worker_id`; its log is `folder`/`worker_id`.log, over all its lives."""
 
     def __init__(self, folder: Path, module: str, worker_id: str, environment: Mapping[str, str]) -> None:
+        self.worker_id = worker_id
         self._log = folder / f"{worker_id}.log"
         self._argv = [sys.executable, "-m", module, "--runner", "kcl"]
         own = {"HERALD_WORKER_ID": worker_id, "PYTHONPATH": str(PROJECT)}
@@ -41,6 +42,12 @@ class KclWorker:
     def start(self) -> float:
         """Start it, again if it was before; returns when it reads, and how many seconds that took."""
         began = time.monotonic()
+        lines = self.launch()
+        assert lines.get(timeout=READY_WITHIN_S).startswith("ready"), self.log
+        return time.monotonic() - began
+
+    def launch(self) -> queue.SimpleQueue[str]:
+        """Start it; what it says on stdout, line by line."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 self._argv,
@@ -63,8 +70,7 @@ class KclWorker:
                 lines.put("")
 
         threading.Thread(target=read, daemon=True).start()
-        assert lines.get(timeout=READY_WITHIN_S).startswith("ready"), self.log
-        return time.monotonic() - began
+        return lines
 
     @property
     def log(self) -> str:
