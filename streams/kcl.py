@@ -58,7 +58,7 @@ class Shard(Protocol):
     async def drain(self) -> None:
         """See `KclShard`."""
 
-    async def leave_rest(self) -> bool:
+    async def leave_rest(self) -> None:
         """See `KclShard`."""
 
     async def stop(self) -> None:
@@ -106,11 +106,13 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
 
     def shard_ended(self, shard_ended_input: Any) -> None:
         """All of the shard was given: what is not settled is its children's, and they may begin."""
-        with self._or_end("shardEnded"):
-            if self._shard is not None and self._wait(self._shard.leave_rest()):
-                self._insist(shard_ended_input.checkpointer, None)  # the library's way to say SHARD_END
-                self._log.info("lease", "released", shard=self._shard_id, ended=True)
+        with self._or_end("shardEnded", lost_too=True):  # unanswered: the library would ask nobody again
+            if self._shard is None:
+                raise LeaseLost("the lease was lost before the shard's end")
+            self._wait(self._shard.leave_rest())
+            self._insist(shard_ended_input.checkpointer, None)  # the library's way to say SHARD_END
             self._ended = True
+            self._log.info("lease", "released", shard=self._shard_id, ended=True)
 
     def shutdown_requested(self, shutdown_requested_input: Any) -> None:
         """The worker stops, or gives the lease to another: drain, and say how far."""
@@ -146,12 +148,13 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
                     self._checkpoint_now_and_then(checkpointer)
 
     @contextlib.contextmanager
-    def _or_end(self, doing: str) -> Iterator[None]:
+    def _or_end(self, doing: str, *, lost_too: bool = False) -> Iterator[None]:
         try:
             yield
-        except LeaseLost as error:  # the daemon will find out, and say so
-            self._log.warning("lease", "lost", doing=doing, shard=self._shard_id, reason=str(error))
         except Exception as error:
+            if isinstance(error, LeaseLost) and not lost_too:  # the daemon will find out, and say so
+                self._log.warning("lease", "lost", doing=doing, shard=self._shard_id, reason=str(error))
+                return
             self._log.error("kcl", "cannot go on", doing=doing, shard=self._shard_id, error=place_of(error))
             raise SystemExit(EXIT_FAILED) from error
 
@@ -185,12 +188,12 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
         return True
 
     def _insist(self, checkpointer: Any, sequence: str | None) -> None:
-        """The last checkpoint: a shard's end must be written, or the process ends and it is done again."""
+        """The last checkpoint. Raises TimeoutError when it could not be written, so that the process ends."""
         for _ in range(FINAL_TRIES):
             if self._checkpoint(checkpointer, sequence):
                 return
             time.sleep(TRY_AGAIN_S)
-        self._log.error("checkpoint", "the last one could not be written", shard=self._shard_id)
+        raise TimeoutError("the last checkpoint could not be written")
 
 
 def serve(definition: StageDefinition, program: ProgramSettings, settings: Any, log: Log) -> int:

@@ -212,6 +212,15 @@ async def test_the_last_checkpoint_is_tried_again_when_it_is_throttled(rig: Rig)
     assert daemon.checkpoints == [str(FIRST), str(FIRST)]
 
 
+async def test_a_shard_s_end_without_the_lease_ends_the_process_unanswered(rig: Rig) -> None:
+    await rig.give_lease_to(rig.others)
+    daemon = Daemon([INITIALIZE, SHARD_ENDED])
+    with pytest.raises(SystemExit):
+        await rig.run(daemon)
+    assert daemon.statuses == ["initialize"]
+    assert rig.ended == [1]
+
+
 async def test_a_lost_lease_is_no_error_of_a_checkpoint(rig: Rig) -> None:
     daemon = Daemon([INITIALIZE, records(0), SHUTDOWN_REQUESTED, LEASE_LOST], checkpoint=lambda _: "ShutdownException")
     await rig.run(daemon)
@@ -270,39 +279,40 @@ async def test_a_lease_that_is_taken_meanwhile_ends_all_work(rig: Rig) -> None:
     assert daemon.checkpoints == [str(FIRST)]
 
 
-class FullStage(CopyStage):
-    """Holds more than it may for a while after its first chunk."""
+class SlowStage(CopyStage):
+    """Takes its time over each of the session `slow`."""
 
-    FULL_MS = 2_500
+    TAKES_MS = 2_500
 
     def __init__(self, session_id: str, snapshot: bytes | None) -> None:
         super().__init__(session_id, snapshot)
-        self._full_until_ms: int | None = None
+        self._is_slow = session_id == "slow"
+        self._waiting: tuple[int, Input] | None = None
 
     def on_record(self, received: Input, now_ms: int) -> Iterable[Effect]:
-        self._full_until_ms = now_ms + self.FULL_MS if self._full_until_ms is None else self._full_until_ms
-        return super().on_record(received, now_ms)
-
-    def on_timer(self, now_ms: int) -> Iterable[Effect]:
-        self._full_until_ms = 0
+        if not self._is_slow:
+            return super().on_record(received, now_ms)
+        self._waiting = (now_ms + self.TAKES_MS, received)
         return []
 
+    def on_timer(self, now_ms: int) -> Iterable[Effect]:
+        assert self._waiting is not None
+        received, self._waiting = self._waiting[1], None
+        return super().on_record(received, now_ms)
+
     def wake_at_ms(self) -> int | None:
-        return self._full_until_ms or None
-
-    def held_bytes(self) -> int:
-        return 1_000_000 if self._full_until_ms else 0
+        return self._waiting[0] if self._waiting else None
 
 
-async def test_a_full_stage_holds_up_reading_but_not_checkpoints(rig: Rig) -> None:
-    rig.build = FullStage
-    daemon = Daemon([INITIALIZE, records(0, 1), SHUTDOWN_REQUESTED, LEASE_LOST])
+async def test_a_full_driver_holds_up_reading_but_not_checkpoints(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.driver.MAX_OPEN_RECORDS", 1)
+    rig.build = SlowStage
+    daemon = Daemon([INITIALIZE, records(0), records(1, session="slow"), records(2), SHUTDOWN_REQUESTED, LEASE_LOST])
     await rig.run(daemon)
-    assert await rig.copied() == [0, 1]
-    first_status = next(n for n, line in enumerate(daemon.said) if line.get("responseFor") == "processRecords")
-    assert {"action": "checkpoint", "sequenceNumber": str(FIRST), "subSequenceNumber": None, "answered": True} in (
-        daemon.said[:first_status]
-    )
+    assert (await rig.copied(), await rig.copied("slow")) == ([0, 2], [1])
+    third_status = [n for n, line in enumerate(daemon.said) if line.get("responseFor") == "processRecords"][2]
+    asked = [line["sequenceNumber"] for line in daemon.said[:third_status] if line["action"] == "checkpoint"]
+    assert asked == [str(FIRST)]
 
 
 def test_the_jars_are_those_of_the_package() -> None:

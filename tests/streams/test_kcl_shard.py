@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from streams.claims import Claims
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options
-from streams.errors import HeraldError, LeaseLost
+from streams.errors import LeaseLost
 from streams.journal import Journal
-from streams.kcl_shard import FencedClient, FencedRuntime, KclShard, Tenure
+from streams.kcl_shard import KclShard
 from streams.kinesis import OrderedWriter, Shard, StoredRecord, list_shards
 from streams.records import AudioChunk, decode, encode
 from streams.runtime import Equipment
@@ -25,53 +26,6 @@ from tests.support.copy_stage import CopyStage
 
 FAILOVER_S = 3.0
 PARENT = "shardId-000000000000"
-
-
-class Clock:
-    """Seconds, as a test sets them."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def test_a_tenure_lasts_from_the_look_before_the_one_that_saw_a_renewal() -> None:
-    clock = Clock()
-    tenure = Tenure(9.0, clock)
-    assert tenure.holds()
-    tenure.seen(5, 100.0)
-    clock.now_s = 105.9
-    assert tenure.holds()  # two thirds: the last renewal may have been a third ago
-    tenure.seen(5, 104.0)
-    tenure.seen(6, 105.0)  # renewed after 104
-    clock.now_s = 112.9
-    assert tenure.holds()
-    clock.now_s = 113.0
-    assert not tenure.holds()
-
-
-def test_looks_alone_prolong_nothing() -> None:
-    clock = Clock()
-    tenure = Tenure(9.0, clock)
-    for second in range(10):
-        clock.now_s = 100.0 + second
-        tenure.seen(5, clock.now_s)
-    assert not tenure.holds()
-
-
-async def test_nothing_is_written_without_a_tenure() -> None:
-    class Client:
-        async def put_records(self, **arguments: Any) -> Any:
-            return arguments
-
-    held = True
-    client = FencedClient(Client(), lambda: held)
-    assert await client.put_records(StreamName="s") == {"StreamName": "s"}
-    held = False
-    with pytest.raises(LeaseLost):
-        await client.put_records(StreamName="s")
 
 
 class Rig:
@@ -131,10 +85,14 @@ class Rig:
         return [record.sequence for row in rows if isinstance(record := decode(row), AudioChunk)]
 
     async def until_copied(self, numbers: list[int]) -> None:
-        await until(lambda: self._has_copied(numbers))
+        await until(lambda: self.copied_is(numbers))
 
-    async def _has_copied(self, numbers: list[int]) -> bool:
+    async def copied_is(self, numbers: list[int]) -> bool:
         return await self.copied() == numbers
+
+    async def renewed_and(self, condition: Callable[[], Awaitable[bool]]) -> bool:
+        await self.renew()
+        return await condition()
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -175,17 +133,20 @@ async def test_with_its_lease_renewed_it_works_on(rig: Rig) -> None:
         assert not rig.ended.is_set()
 
 
-async def test_with_a_frozen_daemon_it_goes_quiet_and_ends_if_nobody_says_anything(rig: Rig) -> None:
+async def test_with_a_frozen_daemon_it_does_nothing_until_a_renewal_is_seen(rig: Rig) -> None:
     async with rig.process() as shard:
         await shard.take([stored(0)], 0)
         await rig.until_copied([0])
-        await until(lambda: is_quiet(shard))
+        await until(lambda: is_closed(shard))
         await shard.take([stored(1)], 0)
-        assert shard.watermark() is None
-        assert not await shard.leave_rest()
-        async with asyncio.timeout(3 * FAILOVER_S):
-            await rig.ended.wait()
+        await asyncio.sleep(FAILOVER_S / 2)
         assert await rig.copied() == [0]
+        await until(lambda: rig.renewed_and(lambda: rig.copied_is([0, 1])))
+        assert not shard.is_quiet
+
+
+async def is_closed(shard: KclShard) -> bool:
+    return not shard._fence.holds(time.monotonic())
 
 
 async def test_another_owner_ends_its_work(rig: Rig) -> None:
@@ -195,9 +156,15 @@ async def test_another_owner_ends_its_work(rig: Rig) -> None:
         async with rig.process("b") as new:
             await until(lambda: is_quiet(old))
             await old.take([stored(1)], 0)
+            assert old.watermark() is None
             await new.take([stored(1)], 0)
             await rig.until_copied([0, 1])
             assert not new.is_quiet
+            assert not rig.ended.is_set()
+            with pytest.raises(LeaseLost):
+                await old.leave_rest()
+            async with asyncio.timeout(2 * FAILOVER_S):
+                await rig.ended.wait()  # its daemon has not said that the lease is lost
 
 
 async def test_another_process_of_its_own_worker_ends_its_work(rig: Rig) -> None:
@@ -221,7 +188,7 @@ async def test_a_child_reads_its_parent_s_rest_before_anything_of_its_own(rig: R
         await writer.put("s", encode(chunk(number)))
     await writer.close()
     async with rig.process() as parent:
-        assert await parent.leave_rest()  # it was given nothing: all of it is the rest
+        await parent.leave_rest()  # it was given nothing: all of it is the rest
         claims = rig.claims("a")
         lease = (await claims.list())[PARENT]
         await claims.checkpoint(lease, "SHARD_END")
@@ -235,17 +202,3 @@ async def test_a_child_reads_its_parent_s_rest_before_anything_of_its_own(rig: R
 
 async def _three(rig: Rig) -> bool:
     return len(await rig.shards()) == 3
-
-
-async def test_no_deed_is_done_past_the_tenure(rig: Rig) -> None:
-    held = True
-    runtime = FencedRuntime(rig.equipment(), PARENT, 1, {}, lambda: 0.5, holds=lambda: held)
-    await runtime.give([stored(0)])
-    await runtime.drain(2)
-    held = False
-    await runtime.give([stored(1)])
-    with pytest.raises(HeraldError) as lost:
-        await runtime.failed
-    assert isinstance(lost.value, LeaseLost)
-    await runtime.stop()
-    assert await rig.copied() == [0]
