@@ -12,11 +12,9 @@ takes a lease raises the counter first.
 
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from streams.aws import as_error
 from streams.errors import LeaseLost, Unavailable
-from streams.leases import Lease, Leases, is_lost_condition
+from streams.leases import Lease, Leases
 
 CLAIM: Final = "heraldClaim"
 READING: Final = "heraldReading"
@@ -67,7 +65,7 @@ class Claims(Leases):
         before = await self.read(shard_id)
         number = max(before.lease.counter, before.number + 1)
         await self._write(
-            shard_id,
+            before.lease,
             f"SET {CLAIM} = :mine",
             f"(leaseOwner = :me OR checkpointOwner = :me) AND (attribute_not_exists({CLAIM}) OR {CLAIM} = :before)",
             {":mine": {"N": str(number)}, ":before": {"N": str(before.number)}, ":me": {"S": self._worker_id}},
@@ -84,20 +82,10 @@ class Claims(Leases):
     async def note_reading(self, mine: Claim) -> None:
         """Say that the shard is being read."""
         number = {":mine": {"N": str(mine.number)}}
-        await self._write(mine.lease.shard_id, f"SET {READING} = :mine", f"{CLAIM} = :mine", number)
+        await self._write(mine.lease, f"SET {READING} = :mine", f"{CLAIM} = :mine", number)
 
-    async def _write(self, shard_id: str, update: str, condition: str, values: dict[str, Any]) -> None:
+    async def _write(self, lease: Lease, update: str, condition: str, values: dict[str, Any]) -> None:
         try:
-            await self._client.update_item(
-                TableName=self._table,
-                Key={"leaseKey": {"S": shard_id}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-            )
-        except ClientError as error:
-            if is_lost_condition(error):
-                raise Unavailable(f"the lease of {shard_id} was changed meanwhile") from error
-            raise as_error(error, f"the lease of {shard_id}") from error
-        except Exception as error:
-            raise as_error(error, f"the lease of {shard_id}") from error
+            await self._update(lease, update, condition, values)
+        except LeaseLost as error:
+            raise Unavailable(f"the lease of {lease.shard_id} was changed meanwhile") from error

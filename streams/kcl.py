@@ -66,11 +66,19 @@ class Shard(Protocol):
 
 
 class Processor(RecordProcessorBase):  # type: ignore[misc]
-    """The library's callbacks. begin: starts a shard's work after a checkpoint; loop: where it runs, in its thread."""
+    """The library's callbacks. begin: starts a shard's work after a checkpoint; loop: where it runs, in its thread.
+
+    patience_s: how long a daemon may go on giving records of a lease that was lost before it was claimed.
+    """
 
     def __init__(
-        self, begin: Callable[[str, str], Coroutine[Any, Any, Shard]], loop: asyncio.AbstractEventLoop, log: Log
+        self,
+        begin: Callable[[str, str], Coroutine[Any, Any, Shard]],
+        loop: asyncio.AbstractEventLoop,
+        log: Log,
+        patience_s: float,
     ) -> None:
+        self._patience_s = patience_s
         self._begin = begin
         self._loop = loop
         self._log = log
@@ -78,23 +86,29 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
         self._shard_id = ""
         self._ended = False
         self._checkpointed: str | None = None
-        self._checkpointed_at = time.monotonic()
+        self._checkpointed_at = 0.0
 
     def initialize(self, initialize_input: Any) -> None:
         """The daemon has the lease."""
         with self._or_end("initialize"):
             self._shard_id, self._checkpointed = initialize_input.shard_id, initialize_input.sequence_number
+            self._checkpointed_at = time.monotonic()
             self._shard = self._wait(self._begin(self._shard_id, initialize_input.sequence_number))
 
     def process_records(self, process_records_input: Any) -> None:
         """Records, or none: then it is only time for a checkpoint."""
-        with self._or_end("processRecords"):
+        with self._or_end("processRecords", lost_too=self._shard is None):
             if self._shard is None:
+                self._lose_patience()
                 return
             records = [self._stored(record) for record in process_records_input.records]
             behind_ms = process_records_input.millis_behind_latest or 0
             self._wait(self._shard.take(records, behind_ms), process_records_input.checkpointer)
             self._checkpoint_now_and_then(process_records_input.checkpointer)
+
+    def _lose_patience(self) -> None:
+        if time.monotonic() - self._checkpointed_at > self._patience_s:
+            raise LeaseLost("the lease was lost before it was claimed, but the daemon does not say so")
 
     def lease_lost(self, lease_lost_input: Any) -> None:
         """Another worker has it, or nobody: stop at once."""
@@ -258,7 +272,7 @@ class Host:
                 outfit.kinesis, claims, outfit.equipment, outfit.options, shard_id, checkpoint, self._end
             )
 
-        processor = Processor(begin, loop, self._log)
+        processor = Processor(begin, loop, self._log, outfit.options.failover_s)
         KCLProcess(processor, questions, answers, sys.stderr).run()
         processor.over()
 

@@ -107,7 +107,7 @@ class Leases:
                 TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(leaseKey)"
             )
         except ClientError as error:
-            if not is_lost_condition(error):
+            if not _lost_condition(error):
                 raise as_error(error, f"making the lease of {shard.shard_id}") from error
         except Exception as error:
             raise as_error(error, f"making the lease of {shard.shard_id}") from error
@@ -170,13 +170,12 @@ class Leases:
                 ExpressionAttributeValues=values,
             )
         except ClientError as error:
-            if is_lost_condition(error):
+            if _lost_condition(error):
                 raise LeaseLost(f"the lease of {lease.shard_id} has another owner") from error
             raise as_error(error, f"the lease of {lease.shard_id}") from error
         except Exception as error:
             raise as_error(error, f"the lease of {lease.shard_id}") from error
 
 
-def is_lost_condition(error: ClientError) -> bool:
-    """Whether a write failed on its condition."""
+def _lost_condition(error: ClientError) -> bool:
     return bool(error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")

@@ -38,6 +38,15 @@ def test_a_missing_recording_is_named_before_anything_starts(capsys: pytest.Capt
     assert "none.wav: No such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_without_java_it_says_what_to_run_before_anything_starts(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert run([command, "--runner", "kcl"]) == 1
+    assert "make kcl" in capsys.readouterr().err
+
+
 def test_no_languages(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "--to", ","]) == 1
     assert "--to" in capsys.readouterr().err

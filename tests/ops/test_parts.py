@@ -7,6 +7,7 @@ from ops.children import Ready
 from ops.errors import CommandError
 from ops.parts import PARTS, Context, Options, base_environment, child_environment, given, part
 from ops.paths import Paths
+from streams.program import RUNNERS
 from streams.resources import STAGES
 
 
@@ -64,3 +65,12 @@ def test_the_door_knows_what_the_engine_can_hear() -> None:
     paths = Paths(Path("/state"))
     assert gateway.environment(Context(Options(engine="pocketsphinx"), paths, 0))["SOURCE_LANGUAGES"] == "en-US"
     assert "SOURCE_LANGUAGES" not in gateway.environment(Context(Options(engine="tones"), paths, 0))
+
+
+def test_a_stage_is_told_its_runner_and_given_time_for_it() -> None:
+    for runner in RUNNERS:
+        options = Options(runner=runner)
+        command = part("translate").command(Context(options, Paths(Path("/state")), 0))
+        assert command[command.index("--runner") + 1] == runner
+    assert part("translate").ready_within_s(Options(runner="kcl")) > part("translate").ready_within_s(Options())
+    assert part("kinesis").ready_within_s(Options(runner="kcl")) == part("kinesis").ready_within_s(Options())

@@ -259,6 +259,24 @@ async def test_nothing_is_done_with_another_s_lease(rig: Rig) -> None:
     assert await rig.copied() == []
 
 
+async def test_a_daemon_that_goes_on_with_another_s_lease_is_left(rig: Rig) -> None:
+    await rig.give_lease_to(rig.others)
+    rig.failover_s = 1.0
+    started = time.monotonic()
+
+    def lines() -> Iterator[str]:
+        yield INITIALIZE
+        while time.monotonic() < started + PATIENCE_S:
+            time.sleep(0.05)
+            yield records(0)
+
+    daemon = Daemon(lines())
+    with pytest.raises(SystemExit):
+        await rig.run(daemon)
+    assert daemon.checkpoints == []
+    assert await rig.copied() == []
+
+
 async def test_a_lease_that_is_taken_meanwhile_ends_all_work(rig: Rig) -> None:
     loop = asyncio.get_running_loop()
 
