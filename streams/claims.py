@@ -41,7 +41,10 @@ class Claim(NamedTuple):
 
 
 class Claims(Leases):
-    """The claims in a stage's lease table, as one process of a worker makes them. Every method raises HeraldError."""
+    """The claims in a stage's lease table, as one process of a worker makes them. Every method raises HeraldError.
+
+    run: the same for a daemon's processes, and for who stands by it.
+    """
 
     async def claims(self) -> dict[str, Claim]:
         """All leases by shard, with their claims."""
@@ -66,9 +69,14 @@ class Claims(Leases):
         number = max(before.lease.counter, before.number + 1)
         await self._write(
             before.lease,
-            f"SET {CLAIM} = :mine",
+            f"SET {CLAIM} = :mine, heraldRun = :run",
             f"(leaseOwner = :me OR checkpointOwner = :me) AND (attribute_not_exists({CLAIM}) OR {CLAIM} = :before)",
-            {":mine": {"N": str(number)}, ":before": {"N": str(before.number)}, ":me": {"S": self._worker_id}},
+            {
+                ":mine": {"N": str(number)},
+                ":before": {"N": str(before.number)},
+                ":me": {"S": self._worker_id},
+                ":run": {"S": self.run},
+            },
         )
         return before._replace(number=number)
 

@@ -31,7 +31,7 @@ from amazon_kclpy.v3.processor import RecordProcessorBase
 from streams.claims import Claims
 from streams.embedded import CHECKPOINT_EVERY_S
 from streams.errors import LeaseLost
-from streams.kcl_shard import EXIT_FAILED, KclShard
+from streams.kcl_shard import EXIT_FAILED, RUN, KclShard
 from streams.kinesis import StoredRecord
 from streams.program import Outfit, ProgramSettings, StageDefinition, equipped
 from streams.stage import Position
@@ -265,7 +265,7 @@ class Host:
     def work(self, questions: IO[str], answers: IO[str]) -> None:
         """Answer the daemon until it closes its end. Raises what must end the process."""
         outfit, loop, _ = self._outfit.result()
-        claims = Claims(outfit.dynamodb, outfit.leases, outfit.worker_id)
+        claims = Claims(outfit.dynamodb, outfit.leases, outfit.worker_id, os.environ.get(RUN, ""))
 
         async def begin(shard_id: str, checkpoint: str) -> Shard:
             return await KclShard.begin(

@@ -27,7 +27,8 @@ from typing import Any, Final
 from streams.aws import Clients
 from streams.claims import Claim, Claims
 from streams.embedded import Options
-from streams.errors import ConfigurationError, HeraldError, LeaseLost
+from streams.errors import ConfigurationError, DuplicateWorker, HeraldError, LeaseLost
+from streams.kcl_shard import RUN
 from streams.kinesis import list_shards
 from streams.program import ProgramSettings, end_with_parent, options_of, say_ready, worker_id_of
 from streams.resources import StageSpec, lease_table, physical_name
@@ -159,6 +160,7 @@ async def _run(spec: StageSpec, program: ProgramSettings, log: Log, folder: Path
                 *argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=sys.stderr,  # it prints nothing there; `ready` is this program's
+                env=os.environ | {RUN: claims.run},
                 preexec_fn=lambda: end_with_parent(signal.SIGKILL),  # nobody stands by it any more
             )
             return await _stand_by(daemon, StandBy(spec, claims, worker_id, options.failover_s, before, log))
@@ -167,12 +169,13 @@ async def _run(spec: StageSpec, program: ProgramSettings, log: Log, folder: Path
 async def prepare(claims: Claims, kinesis: Any, stream: str) -> None:
     """Make a new lease table's rows: without them a first start waits for up to 30 s, at random.
 
-    A table that has rows is the daemon's business: it knows which shards were worked off before.
+    A table that has rows is the daemon's business: it knows which shards were worked off before. Raises NotFound for a
+    stream or table that does not exist, which the daemon would try to find for ever.
     """
-    if await claims.rows():
-        return
-    for shard in await list_shards(kinesis, stream):
-        await claims.create(shard)
+    shards = await list_shards(kinesis, stream)
+    if not await claims.rows():
+        for shard in shards:
+            await claims.create(shard)
 
 
 async def _stand_by(daemon: asyncio.subprocess.Process, by: "StandBy") -> int:
@@ -249,6 +252,7 @@ class StandBy:
         while True:
             try:
                 claims = await self._claims.claims()
+                self._look_for_namesakes(claims)
                 if not self._is_ready and self._all_are_read(claims):
                     self._is_ready = True
                     say_ready(self._spec.name)
@@ -268,6 +272,17 @@ class StandBy:
             if claim.owner is None or claim.reading < claim.number or claim.number == 0 or mine_from_before:
                 return False
         return bool(found)
+
+    def _look_for_namesakes(self, claims: Mapping[str, Claim]) -> None:
+        """Two daemons under one worker id would take the leases from each other for ever: the older one ends."""
+        earlier = {claim.lease.run for claim in self._before.values()}
+        for shard_id, claim in claims.items():
+            run = claim.lease.run
+            if claim.owner == self._worker_id and run > self._claims.run and run not in earlier:
+                raise DuplicateWorker(
+                    f"another daemon runs under the worker id {self._worker_id} and works {shard_id}; this one, the"
+                    " older, ends: every daemon needs an id of its own (HERALD_WORKER_ID)"
+                )
 
     async def _take_over(self, claims: Mapping[str, Claim], now: float) -> None:
         expired = self._expired(claims, now)

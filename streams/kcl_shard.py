@@ -32,6 +32,8 @@ PULSE_S: Final = 0.05
 LOOKS_PER_FAILOVER: Final = 10
 """Looks at the lease's row in the time that it lasts; the KCL renews three times in it."""
 EXIT_FAILED: Final = 1
+RUN: Final = "HERALD_RUN"
+"""The variable that tells a daemon's processes which life of their worker it is."""
 
 
 class KclShard(ShardWork):

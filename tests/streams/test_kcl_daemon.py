@@ -13,7 +13,7 @@ import pytest
 
 from streams.claims import Claims
 from streams.embedded import Options
-from streams.errors import ConfigurationError
+from streams.errors import ConfigurationError, DuplicateWorker
 from streams.kcl_daemon import (
     LEADER_FIRST_S,
     Folder,
@@ -193,6 +193,20 @@ async def test_with_a_frozen_daemon_of_its_own_it_takes_nothing(table: Table) ->
     await table.look(by, 0.0)
     await table.look(by, OVER_S)
     assert (await table.owners())[RIGHT.shard_id] == "leader"
+
+
+async def test_of_two_daemons_under_one_id_the_older_ends(table: Table, dynamo: Any, leases_table: str) -> None:
+    await table.make(LEFT)
+    await table.give("me", LEFT, read=True)
+    older = await table.stand_by()
+    namesake = Claims(dynamo, leases_table, "me", run="9" * 13)
+    await namesake.claim(LEFT.shard_id)
+    claims = await namesake.claims()
+    with pytest.raises(DuplicateWorker, match="worker id me"):
+        older._look_for_namesakes(claims)
+    StandBy(SPEC, namesake, "me", FAILOVER_S, claims, Log("copy"))._look_for_namesakes(claims)
+    after = await table.stand_by()  # one that is started after it has ended, by a clock that is behind
+    after._look_for_namesakes(claims)
 
 
 async def test_a_child_waits_for_its_parent(table: Table) -> None:
