@@ -1,18 +1,15 @@
 """What must hold, checked as it happens: the first step that breaks it is named, not its late effect."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
-from local.kinesis.model import Shard, hash_key
+from local.kinesis.model import Shard
 from streams.records import AudioChunk, decode
 from streams.stage import Position
 from tests.simulation.kinesis import Kept
 from tests.simulation.plan import Plan
 from tests.simulation.stages import is_refused
-
-
-class Broken(AssertionError):
-    """An invariant does not hold."""
 
 
 class _Session:
@@ -32,7 +29,8 @@ class _Session:
 class Checks:
     """Follows one run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, breach: Callable[[str], None]) -> None:
+        self._breach = breach
         self._asks = plan.stage == "ask"
         self._sessions = {name: _Session(plan, name) for name in dict.fromkeys(send.session_id for send in plan.sends)}
         self._inputs: dict[Position, tuple[str, int]] = {}
@@ -40,10 +38,6 @@ class Checks:
         self._buried: set[Position] = set()
         self._refusals: set[tuple[str, int]] = set()
         self.repeats = 0
-        self.breaches: list[str] = []
-
-    def _breach(self, what: str) -> None:
-        self.breaches.append(what)
 
     # --- what happens --------------------------------------------------------------------------------------------
 
@@ -79,7 +73,7 @@ class Checks:
         elif table == "Snapshots" and "state" in row:
             session = row["key"]["S"].partition("#")[2]
             self._check_snapshot(self._sessions[session], Position(row["shard"]["S"], int(row["sequence"]["S"])))
-        elif table == "leases" and row["checkpoint"]["S"].isdigit():
+        elif table == "leases-s" and row["checkpoint"]["S"].isdigit():
             self._check_checkpoint(row["leaseKey"]["S"], int(row["checkpoint"]["S"]))
 
     def _note_letter(self, position: Position) -> None:
@@ -118,7 +112,3 @@ class Checks:
     def unsettled(self) -> list[str]:
         """The inputs that have had no effect yet."""
         return [f"{self._inputs[at]} at {at}" for at in self._inputs if not self._is_settled(at)]
-
-    def keys_of(self, shard: Shard) -> set[str]:
-        """The sessions whose records go to a shard."""
-        return {name for name in self._sessions if shard.start <= hash_key(name) <= shard.end}

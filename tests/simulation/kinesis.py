@@ -54,9 +54,9 @@ class SimulatedKinesis:
         stream.apply(change, self.now_ms(), self._uids)
         self._keep_lists(stream)
 
-    def expire(self, name: str) -> None:
-        """Let the retention of all closed shards be over."""
-        self.expired |= {shard.uid for shard in self.streams[name].shards if not shard.is_open}
+    def expire(self, name: str, may: Callable[[model.Shard], bool] = lambda shard: True) -> None:
+        """Let the retention of all closed shards be over that `may`."""
+        self.expired |= {shard.uid for shard in self.streams[name].shards if not shard.is_open and may(shard)}
 
     def _keep_lists(self, stream: model.Stream) -> None:
         for shard in stream.shards:
@@ -78,7 +78,7 @@ class SimulatedKinesis:
             stream = self.streams[arguments["StreamName"]]
             return {"Shards": [_description(shard) for shard in stream.shards if shard.uid not in self.expired]}
 
-        return await self._call("ListShards", effect, "LimitExceededException")
+        return await self._call("ListShards", arguments["StreamName"], effect, "LimitExceededException")
 
     async def get_shard_iterator(self, **arguments: Any) -> Any:
         def effect() -> dict[str, Any]:
@@ -101,11 +101,13 @@ class SimulatedKinesis:
                     raise AssertionError(kind)
             return {"ShardIterator": f"{stream.name}/{shard.index}/{counter}/{self.now_ms()}"}
 
-        return await self._call("GetShardIterator", effect)
+        return await self._call("GetShardIterator", arguments["StreamName"], effect)
 
     async def get_records(self, **arguments: Any) -> Any:
         return await self._call(
-            "GetRecords", lambda: self._read(arguments["ShardIterator"], arguments.get("Limit", 10_000))
+            "GetRecords",
+            arguments["ShardIterator"].partition("/")[0],
+            lambda: self._read(arguments["ShardIterator"], arguments.get("Limit", 10_000)),
         )
 
     def _read(self, iterator: str, limit: int) -> dict[str, Any]:
@@ -141,16 +143,21 @@ class SimulatedKinesis:
             rows = []
             for row in arguments["Records"]:
                 if self.refusing and self._random.random() < self.refusing:
+                    if self._random.random() < 0.2:  # it is written, and will be written again
+                        self.put(arguments["StreamName"], row["PartitionKey"], row["Data"])
                     rows.append({"ErrorCode": THROTTLED, "ErrorMessage": ""})
+                    self._network.faults["a record refused"] += 1
                     continue
                 shard, kept = self.put(arguments["StreamName"], row["PartitionKey"], row["Data"])
                 rows.append({"ShardId": shard.shard_id, "SequenceNumber": kept.sequence})
             return {"Records": rows}
 
-        return await self._call("PutRecords", effect)
+        return await self._call("PutRecords", arguments["StreamName"], effect)
 
-    async def _call(self, operation: str, effect: Callable[[], Any], throttle_code: str = THROTTLED) -> Any:
-        return await self._network.call(operation, effect, throttle_code)
+    async def _call(
+        self, operation: str, stream: str, effect: Callable[[], Any], throttle_code: str = THROTTLED
+    ) -> Any:
+        return await self._network.call(f"{operation} {stream}", effect, throttle_code)
 
 
 def _description(shard: model.Shard) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._now_s = 0.0
         self._random = random.Random(seed)
         self._numbers = 0
+        self._timers = 0
         self._paused = 0
         self.errors: list[dict[str, Any]] = []
         self.set_task_factory(self._make_task)
@@ -67,7 +68,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """As asyncio's; up to a millisecond late."""
-        return super().call_at(when + self._random.random() * JITTER_S, callback, *args, context=context)
+        timer = asyncio.TimerHandle(when + self._random.random() * JITTER_S, callback, args, self, context)
+        self._timers += 1
+        heapq.heappush(self._scheduled, (timer._when, self._timers, timer))  # tuples compare faster than timers
+        timer._scheduled = True
+        return timer
 
     def _make_task(self, loop: Any, work: Any, context: contextvars.Context | None = None) -> asyncio.Task[Any]:
         self._numbers += 1
@@ -81,14 +86,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         scheduled, ready = self._scheduled, self._ready
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        while scheduled and scheduled[0][2]._cancelled:
+            heapq.heappop(scheduled)[2]._scheduled = False
         if not ready:
             if not scheduled:
                 raise Deadlock
-            self._now_s = max(self._now_s, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._now_s:
-            handle = heapq.heappop(scheduled)
+            self._now_s = max(self._now_s, scheduled[0][0])
+        while scheduled and scheduled[0][0] <= self._now_s:
+            handle = heapq.heappop(scheduled)[2]
             handle._scheduled = False
             ready.append(handle)
         for _ in range(len(ready)):
@@ -154,3 +159,7 @@ class Clock:
     def monotonic(self) -> float:
         """Seconds that never go back."""
         return self._loop.time()
+
+    def monotonic_ns(self) -> int:
+        """The same in nanoseconds."""
+        return int(self._loop.time() * 1e6) * 1000

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,13 +19,28 @@ LATE_S = 2.5 * TIME_LIMIT_S
 
 
 class Trouble(NamedTuple):
-    """How a network is at present: probabilities of each fault for each request."""
+    """How a network is at present: probabilities of each fault for each request.
+
+    only: the requests that it is about: a beginning of `operation target`; all, when empty.
+    """
 
     throttled: float = 0.0
     broken: float = 0.0
     timed_out: float = 0.0
     slow: float = 0.0
     away: bool = False
+    only: str = ""
+
+
+class Strike(NamedTuple):
+    """Whoever makes the next such request is struck, `before` it takes effect or after, when its answer is due."""
+
+    target: str
+    before: bool
+    strike: Callable[[Process], None]
+
+
+FINE = Trouble()
 
 
 class Network:
@@ -34,8 +50,10 @@ class Network:
         self._loop = loop
         self._random = rng
         self._nowhere = contextvars.Context()
-        self.trouble = Trouble()
+        self.trouble = FINE
+        self.strikes: list[Strike] = []
         self.requests = 0
+        self.faults: Counter[str] = Counter()
 
     async def call(self, operation: str, effect: Callable[[], Any], throttle_code: str) -> Any:
         """Send a request; `effect` is what the service does, at a moment of its own."""
@@ -46,16 +64,32 @@ class Network:
             raise asyncio.CancelledError
         answer: asyncio.Future[Any] = self._loop.create_future()
         draw, trouble = self._random.random, self.trouble
+        if trouble is not FINE and not operation.startswith(trouble.only):
+            trouble = FINE
         delay_s = 0.002 + 0.02 * draw() ** 3
-        if trouble.away:
+        if self.strikes and (struck := self._struck(operation)) is not None:
+            self.faults["struck at a request"] += 1
+            if struck.before:
+                self._later(0.0, struck.strike, process)
+                self._later(delay_s, self._land, process, effect, answer)
+            else:
+                self._later(delay_s, self._land, process, effect, None)
+                self._later(delay_s, struck.strike, process)
+                self._later(2 * delay_s, self._fail, answer, ConnectionResetError())
+        elif trouble.away:
+            self.faults["away"] += 1
             self._later(delay_s, self._fail, answer, ConnectionResetError())
         elif draw() < trouble.throttled:
-            self._later(delay_s, self._fail, answer, service_error(operation, throttle_code, 400))
+            self.faults["throttled"] += 1
+            self._later(delay_s, self._fail, answer, service_error(operation.partition(" ")[0], throttle_code))
         elif draw() < trouble.broken:
+            self.faults["failed"] += 1
             if draw() < 0.5:  # the answer is lost, not the request
+                self.faults["done, but the answer lost"] += 1
                 self._later(delay_s * draw(), self._land, process, effect, None)
-            self._later(delay_s, self._fail, answer, service_error(operation, "InternalFailure", 500))
+            self._later(delay_s, self._fail, answer, service_error(operation.partition(" ")[0], "InternalFailure", 500))
         elif draw() < trouble.timed_out:
+            self.faults["timed out"] += 1
             if draw() < 0.8:
                 self._later(delay_s if draw() < 0.5 else LATE_S * draw(), self._land, process, effect, None)
             self._later(TIME_LIMIT_S, self._fail, answer, TimeoutError())
@@ -67,6 +101,13 @@ class Network:
             else:
                 self._later(delay_s * draw(), self._land_and_answer, process, effect, answer, delay_s)
         return await answer
+
+    def _struck(self, operation: str) -> Strike | None:
+        for strike in self.strikes:
+            if operation.startswith(strike.target):
+                self.strikes.remove(strike)
+                return strike
+        return None
 
     def _later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
         self._loop.call_at(self._loop.time() + delay_s, callback, *arguments, context=self._nowhere)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from streams import state as snapshots
 from streams.errors import Refused, Throttled
 from streams.records import AudioChunk, Record
 from streams.stage import Call, Done, Effect, Emit, Input, Position, Reject, Replies, Reply, Request
@@ -41,12 +42,11 @@ class Oracle:
     def __init__(self, rng: random.Random) -> None:
         self._random = rng
         self.failing = 0.0
-        self.hanging: set[str] = set()  # sessions that get no answer
 
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Any:
         assert isinstance(request, Ask)
         draw = self._random.random
-        await asyncio.sleep(60 if session_id in self.hanging else 0.3 * draw() ** 4)
+        await asyncio.sleep(0.3 * draw() ** 4)
         if draw() < self.failing:
             if draw() < 0.3:
                 await asyncio.sleep(60)
@@ -59,20 +59,36 @@ class Oracle:
         return
 
 
-class _State(msgspec.Struct, array_like=True):
+class _State(msgspec.Struct):
+    """As release 1 writes it."""
+
+    v: int = 1
     last: int = -1
     count: int = 0
+
+
+class _StateOf2(msgspec.Struct):
+    """As release 2 writes it, and reads what release 1 wrote."""
+
+    v: int = 2
+    last: int = -1
+    count: int = 0
+    restored: int = 0
 
 
 class AskStage:
     """Asks about each chunk, and emits the answers in the order of the chunks, each with its running number.
 
-    What cannot be answered is rejected and gets no number. The number travels in `captured_at_ms`.
+    What cannot be answered is rejected and gets no number. The number travels in `captured_at_ms`. release: 1 or 2.
     """
 
-    def __init__(self, session_id: str, snapshot: bytes | None) -> None:
+    def __init__(self, session_id: str, snapshot: bytes | None, release: int = 1) -> None:
         self._session_id = session_id
-        self._state = msgspec.msgpack.decode(snapshot, type=_State) if snapshot else _State()
+        kind: type[_State | _StateOf2] = _State if release == 1 else _StateOf2
+        self._state = snapshots.decode(snapshot, kind, release) if snapshot else kind()
+        self._state.v = release
+        if isinstance(self._state, _StateOf2):
+            self._state.restored += 1
         self._open: dict[int, tuple[Position, AudioChunk]] = {}
         self._answers: dict[int, Reply] = {}
         self._again: list[int] = []
@@ -123,7 +139,7 @@ class AskStage:
         return 0
 
     def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode(self._state)
+        return snapshots.encode(self._state)
 
     def on_emitted(self, record: Record) -> None:
         assert isinstance(record, AudioChunk)

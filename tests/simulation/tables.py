@@ -9,7 +9,7 @@ from tests.simulation.network import Network, service_error
 
 Item = dict[str, Any]
 _TOKEN = re.compile(r"\s*(attribute_not_exists|AND|OR|IN|<=|>=|[(),=<>]|[#:]?\w+)")
-KEYS = ("leaseKey", "id", "key")
+KEYS = ("leaseKey", "id", "key", "connectionId")
 
 
 class SimulatedTables:
@@ -29,7 +29,7 @@ class SimulatedTables:
             self.on_write(arguments["TableName"], item)
             return {}
 
-        return await self._call("PutItem", effect)
+        return await self._call(f"PutItem {arguments['TableName']}", effect)
 
     async def update_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
@@ -42,14 +42,14 @@ class SimulatedTables:
             self.on_write(arguments["TableName"], new)
             return {}
 
-        return await self._call("UpdateItem", effect)
+        return await self._call(f"UpdateItem {arguments['TableName']}", effect)
 
     async def get_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
             rows, key = self._place(arguments["TableName"], arguments["Key"])
             return {"Item": rows[key]} if key in rows else {}
 
-        return await self._call("GetItem", effect)
+        return await self._call(f"GetItem {arguments['TableName']}", effect)
 
     async def batch_get_item(self, **arguments: Any) -> Any:
         def effect() -> Item:
@@ -57,13 +57,34 @@ class SimulatedTables:
             places = [self._place(table, key) for key in wanted["Keys"]]
             return {"Responses": {table: [rows[key] for rows, key in places if key in rows]}, "UnprocessedKeys": {}}
 
-        return await self._call("BatchGetItem", effect)
+        return await self._call(f"BatchGetItem {next(iter(arguments['RequestItems']))}", effect)
 
     async def scan(self, **arguments: Any) -> Any:
         def effect() -> Item:
             return {"Items": [dict(row) for row in self.rows.get(arguments["TableName"], {}).values()]}
 
-        return await self._call("Scan", effect)
+        return await self._call(f"Scan {arguments['TableName']}", effect)
+
+    async def delete_item(self, **arguments: Any) -> Any:
+        def effect() -> Item:
+            rows, key = self._place(arguments["TableName"], arguments["Key"])
+            rows.pop(key, None)
+            return {}
+
+        return await self._call(f"DeleteItem {arguments['TableName']}", effect)
+
+    async def query(self, **arguments: Any) -> Any:
+        """The index of the listeners, in the order of its range key."""
+
+        def effect() -> Item:
+            condition = _compiled(arguments["KeyConditionExpression"])
+            rows = self.rows.get(arguments["TableName"], {}).values()
+            found = [row for row in rows if "targetLanguage" in row]
+            found = [row for row in found if condition(row, {}, arguments["ExpressionAttributeValues"])]
+            found.sort(key=lambda row: str(row["targetLanguage"]["S"]))
+            return {"Items": found[: arguments.get("Limit", 1_000_000)]}
+
+        return await self._call(f"Query {arguments['TableName']}", effect)
 
     async def _call(self, operation: str, effect: Callable[[], Item]) -> Any:
         return await self._network.call(operation, effect, "ThrottlingException")
@@ -131,7 +152,7 @@ def _one(tokens: list[str]) -> Condition:
         if held is None or held.keys() != wanted.keys():
             return False
         one, other = (int(side["N"]) if "N" in side else side["S"] for side in (held, wanted))
-        return {"=": one == other, "<": one < other, "<=": one <= other}[operator]
+        return {"=": one == other, "<": one < other, "<=": one <= other, ">": one > other}[operator]
 
     return compare
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.network import Trouble
 from tests.simulation.plan import Event, Plan, Send
-from tests.simulation.world import run_plan, run_seed
+from tests.simulation.shard import run_plan, run_seed
 
 SCHEDULES = 2_000
 GROUPS = 8
@@ -65,7 +65,7 @@ def test_the_schedules_are_hard() -> None:
 
 def test_a_seed_is_one_schedule_in_every_process() -> None:
     """Also where sets and dictionaries of text have another order."""
-    program = "from tests.simulation.world import run_seed; print([run_seed(seed) for seed in range(40, 60)])"
+    program = "from tests.simulation.shard import run_seed; print([run_seed(seed) for seed in range(40, 60)])"
     here = str([run_seed(seed) for seed in range(40, 60)])
     for hash_seed in ("1", "2"):
         there = subprocess.run(

@@ -1,396 +1,212 @@
-"""One schedule: workers of one stage on simulated services, what the plan does to them, and whether all came right."""
+"""A schedule's course, whatever the world: fleets are started, the plan's deeds done, all is settled, or is not."""
 
 import asyncio
-import random
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
-from unittest.mock import patch
+from collections.abc import Coroutine, Iterable
+from typing import Any, Protocol
 
-from local.kinesis.model import MAX_HASH_KEY, Merge, Split
-from streams import calls, dead_letters, driver, embedded, kinesis, runtime, snapshots
-from streams.catch_up import InputLog
-from streams.dead_letters import DeadLetters
-from streams.embedded import Options, Worker
-from streams.errors import DuplicateWorker
-from streams.journal import Journal
-from streams.kinesis import OrderedWriter
-from streams.leases import Leases
-from streams.policy import Breaker
-from streams.records import AudioChunk, Record, SessionEvent, encode
-from streams.runtime import Equipment, ShardRuntime
-from streams.snapshots import Snapshots
-from tests.simulation.checks import Checks
-from tests.simulation.kinesis import SimulatedKinesis
-from tests.simulation.loop import PROCESS, Clock, Deadlock, Process, SimulatedLoop, run_in
-from tests.simulation.network import LATE_S, Network, Trouble
-from tests.simulation.plan import Event, Plan, Send, make_plan
-from tests.simulation.stages import AskStage, Oracle
-from tests.simulation.tables import SimulatedTables
-from tests.support.copy_stage import CopyStage
+from local.kinesis.model import MAX_HASH_KEY, Merge, Shard, Split
+from tests.simulation.fleet import Fleet, Life
+from tests.simulation.ground import FAILOVER_S, PATIENCE_S, Ground, Outcome
+from tests.simulation.loop import Process
+from tests.simulation.network import FINE, LATE_S, Network, Strike
+from tests.simulation.plan import Event
 
-FAILOVER_S = 3.0
-OPEN_MS = 2_000
-PATIENCE_S = 300.0
-"""Simulated: how long after the last fault all must be settled. Leases, breakers and backoffs take some 10 s of it."""
-DOWNTIME_S = 100.0
-"""Longer than recovery looks back."""
+MAX_SHARDS = 5
 
 
-class Outcome(NamedTuple):
-    """What became of a schedule. trace: equal for two runs of one seed."""
+class Course(Protocol):
+    """What makes a world. fleets: by the name of their stage."""
 
-    seed: int
-    breaches: list[str]
-    repeats: int
-    requests: int
-    simulated_s: float
-    trace: int
+    ground: Ground
+    fleets: dict[str, Fleet]
+    workers: dict[str, int]
+    events: list[Event]
+    check_idle: bool
 
+    async def produce(self) -> None:
+        """Send what the plan says."""
 
-class _Silent:
-    """A log and metrics that nobody reads."""
+    def do(self, event: Event) -> Coroutine[Any, Any, None] | None:
+        """A deed of this world's own."""
 
-    def info(self, *arguments: Any, **metadata: Any) -> None:
-        return
+    def unsettled(self) -> list[str]:
+        """What has not come to its end."""
 
-    warning = error = add = flush = info
+    def check_end(self) -> None:
+        """All is settled: is it right?"""
 
-
-class _Life:
-    """One life of a worker."""
-
-    def __init__(self, worker_id: str, process: Process, worker: Worker, task: "asyncio.Task[None]") -> None:
-        self.worker_id = worker_id
-        self.process = process
-        self.worker = worker
-        self.task = task
+    def repeats(self) -> int:
+        """What was on the wire twice."""
 
 
 class World:
     """See the module."""
 
-    def __init__(self, plan: Plan, loop: SimulatedLoop) -> None:
-        self._plan = plan
-        self._loop = loop
-        self._random = random.Random(plan.seed + 1)
-        self._checks = Checks(plan)
-        self._to_streams = Network(loop, random.Random(plan.seed + 2))
-        self._to_tables = Network(loop, random.Random(plan.seed + 3))
-        self._kinesis = SimulatedKinesis(loop, self._to_streams, random.Random(plan.seed + 4))
-        self._kinesis.create("in", plan.input_shards)
-        self._kinesis.create("out", plan.output_shards)
-        self._kinesis.on_put = lambda stream, _, kept: self._checks.emitted(kept) if stream == "out" else None
-        self._tables = SimulatedTables(self._to_tables)
-        self._tables.on_write = self._checks.stored
-        self._oracles: list[Oracle] = []
-        self._failing = 0.0
-        self._hanging: set[str] = set()
-        self._lives: list[_Life] = []
-        self._names = 0
-        self._runtimes: list[tuple[Process, ShardRuntime]] = []
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._ground = course.ground
+        self._fleets = list(course.fleets.values())
         self._tasks: set[asyncio.Task[None]] = set()
-        self.trace = 0
 
     async def run(self) -> Outcome:
         """Let it happen."""
-        for _ in range(self._plan.workers):
-            self._start()
-        producer = self._loop.create_task(self._produce())
-        for event in self._plan.events:
+        ground, course = self._ground, self._course
+        for name, count in course.workers.items():
+            for _ in range(count):
+                course.fleets[name].start()
+        producer = ground.loop.create_task(course.produce())
+        for event in course.events:
             await self._until(event.at_s)
             self._do(event)
         await producer
         while self._tasks:
             await asyncio.wait(self._tasks)
-        if not self._alive():
-            self._start()
-        await self._until(max((event.at_s + event.lasts_s for event in self._plan.events), default=0.0) + LATE_S)
-        breaches = self._checks.breaches
+        for network in (ground.to_streams, ground.to_tables):
+            network.strikes.clear()
+        while self._tasks:  # whom the last strike hit
+            await asyncio.wait(self._tasks)
+        for fleet in self._fleets:
+            if not fleet.alive():
+                fleet.start()
+        await self._until(max((event.at_s + event.lasts_s for event in course.events), default=0.0) + LATE_S)
         late = await self._settle()
-        breaches += late
-        if not breaches:
-            await self._stop_all()
-        for life in self._lives:
-            await self._loop.kill(life.process)
-        breaches += [f"in a callback: {context.get('exception')!r}" for context in self._loop.errors]
-        requests = self._to_streams.requests + self._to_tables.requests
-        self.trace = hash((requests, self._loop.time(), self._checks.repeats))
-        return Outcome(self._plan.seed, breaches, self._checks.repeats, requests, self._loop.time(), self.trace)
-
-    # --- workers -------------------------------------------------------------------------------------------------
-
-    def _start(self, worker_id: str | None = None) -> None:
-        if worker_id is None:
-            self._names += 1
-            worker_id = f"worker-{self._names}"
-        process = Process(worker_id)
-        silent: Any = _Silent()
-        oracle = Oracle(self._random)
-        oracle.failing, oracle.hanging = self._failing, self._hanging
-        self._oracles.append(oracle)
-        writer = OrderedWriter(self._kinesis, "out")
-        equipment = Equipment(
-            stage="s",
-            build=CopyStage if self._plan.stage == "copy" else AskStage,
-            services=[oracle],
-            breakers={oracle.name: Breaker(open_ms=OPEN_MS)},
-            writer=writer,
-            snapshots=Snapshots(self._tables, "Snapshots", "s"),
-            dead_letters=DeadLetters(self._tables, "DeadLetters", "s", "in"),
-            journal=Journal(None, "s", worker_id, "0", silent),
-            log=silent,
-            metrics=silent,
-            source=InputLog(self._kinesis, "in"),
+        for what in late:
+            ground.breach(what)
+        if not ground.breaches:
+            course.check_end()
+        if not ground.breaches:
+            for fleet in self._fleets:
+                await fleet.stop_all()
+        for fleet in self._fleets:
+            await fleet.kill_all()
+        for context in ground.loop.errors:
+            ground.breach(f"in a callback: {context.get('exception')!r}")
+        faults = ground.faults + ground.to_streams.faults + ground.to_tables.faults
+        requests = ground.to_streams.requests + ground.to_tables.requests
+        trace = hash((requests, ground.loop.time(), course.repeats()))
+        return Outcome(
+            ground.seed, ground.breaches, course.repeats(), requests, ground.loop.time(), dict(faults), trace
         )
-        options = Options("in", "out", poll_s=0.3, failover_s=FAILOVER_S)
-        worker = Worker(self._kinesis, self._leases(worker_id), equipment, worker_id, options)
 
-        async def work() -> None:
-            try:
-                await worker.run(lambda: None)
-            finally:
-                await writer.close()
-
-        task = run_in(process, work)
-        task.add_done_callback(lambda task: self._ended(process, task))
-        self._lives.append(_Life(worker_id, process, worker, task))
-
-    def _leases(self, worker_id: str) -> Leases:
-        return Leases(self._tables, "leases", worker_id, run=f"{len(self._lives):06d}")
-
-    def _ended(self, process: Process, task: "asyncio.Task[None]") -> None:
-        if task.cancelled() or process.dead or (error := task.exception()) is None:
-            return
-        self._loop.create_task(self._loop.kill(process))  # a program ends with its worker
-        if not isinstance(error, DuplicateWorker):
-            self._checks.breaches.append(f"a worker ended with {error!r} at {self._loop.time():.1f} s")
-
-    def _alive(self) -> list[_Life]:
-        return [life for life in self._lives if not life.process.dead and not life.task.done()]
-
-    def register(self, *arguments: Any) -> ShardRuntime:
-        """Stands in for ShardRuntime, to look inside later."""
-        made = ShardRuntime(*arguments)
-        process = PROCESS.get()
-        assert process is not None
-        self._runtimes.append((process, made))
-        return made
+    async def _until(self, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, at_s - self._ground.loop.time()))
 
     # --- what the plan says --------------------------------------------------------------------------------------
 
-    async def _until(self, at_s: float) -> None:
-        await asyncio.sleep(max(0.0, at_s - self._loop.time()))
-
-    async def _produce(self) -> None:
-        for send in self._plan.sends:
-            await self._until(send.at_s)
-            shard, kept = self._kinesis.put("in", send.session_id, _bytes(send))
-            sequence = send.sequence if send.kind in ("chunk", "repeat") else -1
-            self._checks.sent(shard, kept, send.session_id, sequence)
-
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
+        task = self._ground.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _do(self, event: Event) -> None:
-        alive = self._alive()
-        life = alive[int(event.size * len(alive))] if alive else None
+        ground, course = self._ground, self._course
+        ground.faults[event.deed] += 1
+        ground.note(f"--- {event.deed} {event.where} for {event.lasts_s:.1f} s, size {event.size:.2f}")
+        fleet = course.fleets.get(event.where, self._fleets[0])
+        life = fleet.pick(event.size)
         match event.deed:
-            case "kill" | "stop" | "rename" if life is not None:
-                self._later(self._end_and_start(event, life))
-            case "pause" if life is not None:
-                self._later(self._pause(event, life))
+            case "kill" | "stop" | "rename" | "pause":
+                if life is not None:
+                    self._later((fleet.pause if event.deed == "pause" else fleet.end_and_start)(event, life))
+            case "kill at" | "pause at":
+                self._strike(event)
             case "join":
-                self._start()
+                fleet.start()
             case "downtime":
-                self._later(self._downtime())
+                self._later(fleet.downtime())
+            case "deploy":
+                self._later(fleet.deploy(event.lasts_s))
             case "split" | "split output":
-                self._split("in" if event.deed == "split" else "out", event.size)
+                self._split(fleet.place.input if event.deed == "split" else fleet.place.output, event.size)
             case "merge" | "merge output":
-                self._merge("in" if event.deed == "merge" else "out", event.size)
+                self._merge(fleet.place.input if event.deed == "merge" else fleet.place.output, event.size)
             case "expire":
-                self._kinesis.expire("in")
+                if not any(one.process.paused for one in fleet.alive()):
+                    ground.kinesis.expire(fleet.place.input, lambda shard: self._is_left_behind(fleet, shard))
             case "kinesis":
-                self._later(self._trouble(self._to_streams, event))
+                self._later(self._trouble(ground.to_streams, event))
             case "tables":
-                self._later(self._trouble(self._to_tables, event))
+                self._later(self._trouble(ground.to_tables, event))
             case "refuse":
                 self._later(self._refuse(event))
-            case "oracle":
-                self._later(self._oracle_fails(event))
-            case "hang":
-                self._later(self._oracle_hangs(event))
+            case _:
+                own = course.do(event)
+                if own is not None:
+                    self._later(own)
 
-    async def _end_and_start(self, event: Event, life: _Life) -> None:
-        if event.deed == "stop":
-            life.worker.stop()
-            await asyncio.wait([life.task])
-        else:
-            await self._loop.kill(life.process)
-        await asyncio.sleep(event.lasts_s * event.size)
-        self._start(None if event.deed == "rename" else life.worker_id)
+    def _strike(self, event: Event) -> None:
+        """Kill or pause whoever makes the next request of a kind, in its midst."""
+        network = self._ground.to_tables if "Item" in event.where or event.where == "Scan" else self._ground.to_streams
 
-    async def _pause(self, event: Event, life: _Life) -> None:
-        self._loop.pause(life.process)
-        if event.size < 0.3:  # the lowest: by one with its own id, as a supervisor would that thinks it dead
-            self._start(life.worker_id if event.size < 0.1 else None)
-        await asyncio.sleep(event.lasts_s)
-        self._loop.resume(life.process)
+        def strike(process: Process) -> None:
+            for fleet in self._fleets:
+                for life in fleet.alive():
+                    if life.process is process:
+                        self._later(self._struck(event, fleet, life))
 
-    async def _downtime(self) -> None:
-        for life in self._alive():
-            await self._loop.kill(life.process)
-        await asyncio.sleep(DOWNTIME_S)
-        self._start()
+        network.strikes.append(Strike(event.where, event.size < 0.5, strike))
+
+    async def _struck(self, event: Event, fleet: Fleet, life: Life) -> None:
+        self._ground.note(f"{life.worker_id} is struck at {event.where}")
+        event = event._replace(deed=event.deed.partition(" ")[0], size=0.3 + 0.7 * event.size)
+        await (fleet.end_and_start if event.deed == "kill" else fleet.pause)(event, life)
 
     async def _trouble(self, network: Network, event: Event) -> None:
         network.trouble = event.trouble
         await asyncio.sleep(event.lasts_s)
-        network.trouble = Trouble()
+        network.trouble = FINE
 
     async def _refuse(self, event: Event) -> None:
-        self._kinesis.refusing = event.size
+        self._ground.kinesis.refusing = event.size
         await asyncio.sleep(event.lasts_s)
-        self._kinesis.refusing = 0.0
-
-    async def _oracle_fails(self, event: Event) -> None:
-        self._set_failing(0.3 + event.size)
-        await asyncio.sleep(event.lasts_s)
-        self._set_failing(0.0)
-
-    async def _oracle_hangs(self, event: Event) -> None:
-        names = sorted({send.session_id for send in self._plan.sends})
-        session_id = names[int(event.size * len(names))]
-        self._hanging.add(session_id)
-        await asyncio.sleep(2 * event.lasts_s)
-        self._hanging.discard(session_id)
-
-    def _set_failing(self, probability: float) -> None:
-        self._failing = probability
-        for oracle in self._oracles:
-            oracle.failing = probability
+        self._ground.kinesis.refusing = 0.0
 
     def _split(self, name: str, size: float) -> None:
-        shards = self._kinesis.streams[name].open_shards
+        shards = self._ground.kinesis.streams[name].open_shards
         shard = shards[int(size * len(shards))]
         middle = shard.start + (shard.end - shard.start) // 2
-        if len(shards) < 5 and shard.end - shard.start < MAX_HASH_KEY + 1:
-            self._kinesis.change(name, Split(shard.index, str(middle)))
+        if len(shards) < MAX_SHARDS and shard.end - shard.start < MAX_HASH_KEY + 1:
+            self._ground.kinesis.change(name, Split(shard.index, str(middle)))
 
     def _merge(self, name: str, size: float) -> None:
-        shards = self._kinesis.streams[name].open_shards
+        shards = self._ground.kinesis.streams[name].open_shards
         if len(shards) > 1:
             first = int(size * (len(shards) - 1))
-            self._kinesis.change(name, Merge(shards[first].index, shards[first + 1].index))
+            self._ground.kinesis.change(name, Merge(shards[first].index, shards[first + 1].index))
+
+    def _is_left_behind(self, fleet: Fleet, shard: Shard) -> bool:
+        """Whether a closed shard has been worked off, and its children's owners have gone on past it."""
+        rows = self._ground.tables.rows.get(f"leases-{fleet.place.name}", {})
+        row = rows.get((shard.shard_id, ""))
+        if row is None or row["checkpoint"]["S"] != "SHARD_END":
+            return False
+        for child in self._children(fleet, shard):
+            row = rows.get((child.shard_id, ""))
+            if row is None or not (row["checkpoint"]["S"].isdigit() or self._is_left_behind(fleet, child)):
+                return False
+        return True
+
+    def _children(self, fleet: Fleet, shard: Shard) -> Iterable[Shard]:
+        shards = self._ground.kinesis.streams[fleet.place.input].shards
+        return (one for one in shards if shard.shard_id in one.parent_ids)
 
     # --- in the end ----------------------------------------------------------------------------------------------
 
     async def _settle(self) -> list[str]:
         """Wait until nothing is left to do; what is, when patience is over or a breach is found."""
-        deadline = self._loop.time() + PATIENCE_S
-        while not self._checks.breaches:
+        deadline = self._ground.loop.time() + PATIENCE_S
+        while not self._ground.breaches:
             left = self._left()
             if not left:
                 await asyncio.sleep(FAILOVER_S)  # and it stays so
                 left = self._left()
-            if not left or self._loop.time() > deadline:
+            if not left or self._ground.loop.time() > deadline:
                 return left
             await asyncio.sleep(1.0)
         return []
 
     def _left(self) -> list[str]:
-        left = [f"never settled: {what}" for what in self._checks.unsettled()]
-        rows = self._tables.rows.get("leases", {})
-        tasks = [item for life in self._alive() for item in life.worker._tasks.items()]
-        at_work = {shard_id for shard_id, task in tasks if not task.done()}
-        for shard in self._kinesis.streams["in"].shards:
-            row = rows.get((shard.shard_id, ""))
-            ended = row is not None and row["checkpoint"]["S"] == "SHARD_END"
-            if shard.uid not in self._kinesis.expired and not (shard.shard_id in at_work if shard.is_open else ended):
-                left.append(f"{shard.shard_id} is {'not read' if shard.is_open else 'not ended'}")
-        for process, one in self._runtimes:
-            if not process.dead and not one._stopped:
-                left += self._leaks(one)
+        left = [f"never settled: {what}" for what in self._course.unsettled()]
+        for fleet in self._fleets:
+            left += fleet.left(self._course.check_idle)
         return left
-
-    def _leaks(self, one: ShardRuntime) -> Iterator[str]:
-        sizes = {
-            "open records": one._driver.open_records(),
-            "positions": len(one._driver._covered),
-            "open bytes": one._driver._open_bytes,
-            "held": len(one._driver._full),
-            "parked": len(one._driver.parking),
-            "calls": one._driver.open_calls() + len(one._calls._tasks) + len(one._calls._lanes),
-            "records": max(0, len(one._records) - 64),
-            "tasks": len(one._tasks) - 1,
-        }
-        if self._plan.idle_ms < 10_000:
-            sizes |= {"sessions": one.sessions(), "covered": len(one._covered)}
-        return (f"{size} {name} are left in {one._shard_id}" for name, size in sizes.items() if size)
-
-    async def _stop_all(self) -> None:
-        alive = self._alive()
-        for life in alive:
-            life.worker.stop()
-        _, pending = await asyncio.wait([life.task for life in alive], timeout=20)
-        if pending:
-            self._checks.breaches.append("a worker does not stop")
-        leases = self._tables.rows["leases"]
-        ids = [shard.shard_id for shard in self._kinesis.streams["in"].open_shards]
-        owned = [shard_id for shard_id in ids if "leaseOwner" in leases[shard_id, ""]]
-        if owned:
-            self._checks.breaches.append(f"not released: {owned}")
-
-
-def _bytes(send: Send) -> bytes:
-    if send.kind == "rubbish":
-        return b"rubbish"
-    record: Record = AudioChunk(
-        session_id=send.session_id if send.kind != "wrong key" else "nobody",
-        connection="c",
-        admitted_at_ms=0,
-        pcm=b"",
-        sequence=send.sequence,
-    )
-    if send.kind == "unbearable":  # neither stage knows what to do with an event
-        record = SessionEvent(session_id=send.session_id, event="paused", timestamp=0)
-    return encode(record)
-
-
-@contextmanager
-def _simulated(plan: Plan, loop: SimulatedLoop, world: Callable[..., ShardRuntime]) -> Iterator[None]:
-    clock = Clock(loop)
-    rng = random.Random(plan.seed + 5)
-    with ExitStack() as stack:
-        for module in (calls, runtime, embedded, snapshots, dead_letters):
-            stack.enter_context(patch.object(module, "time", clock))
-        for module in (calls, embedded, kinesis):
-            stack.enter_context(patch.object(module, "random", rng))
-        stack.enter_context(patch.object(embedded, "ShardRuntime", world))
-        stack.enter_context(patch.object(embedded, "PAUSE_S", 0.1))
-        stack.enter_context(patch.object(runtime, "TICK_S", 0.1))
-        stack.enter_context(patch.object(runtime, "TICKS_TO_LOOK_AFTER", 2))
-        stack.enter_context(patch.object(driver, "MAX_SESSION_RECORDS", plan.session_records))
-        stack.enter_context(patch.object(driver, "IDLE_MS", plan.idle_ms))
-        stack.enter_context(patch.object(driver, "SNAPSHOT_EVERY_MS", plan.snapshot_every_ms))
-        yield
-
-
-def run_seed(seed: int) -> Outcome:
-    """Run one schedule."""
-    return run_plan(make_plan(seed))
-
-
-def run_plan(plan: Plan) -> Outcome:
-    """Run a schedule."""
-    loop = SimulatedLoop(plan.seed)
-    world = World(plan, loop)
-    try:
-        with _simulated(plan, loop, world.register):
-            return loop.run_until_complete(world.run())
-    except Deadlock:
-        return Outcome(plan.seed, ["everybody waits for somebody else"], 0, 0, loop.time(), 0)
-    finally:
-        loop.close()

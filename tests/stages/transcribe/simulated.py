@@ -199,15 +199,17 @@ class SimulatedRecogniser:
             self._answer(heard, self._listen(heard, at_end=False))
 
     def _end(self, owner: Owner, name: Name, call_id: str) -> None:
-        heard = self.streams.pop(name, None)
+        heard = self.streams.get(name)
         if heard is None:
             owner.reply(call_id, failure=BROKEN)
             return
         owner.reply(call_id, Taken())
         if self.habits.deaf:
-            return
+            return  # it stays, until it is abandoned
+        del self.streams[name]
         self._answer(heard, self._listen(heard, at_end=True))
-        self._later(owner, max(self.habits.answer_ms), lambda: owner.reply(heard.call_id, Ended()))
+        ended_ms = max(max(self.habits.answer_ms), heard.said_at_ms - owner.world.now_ms)
+        self._later(owner, ended_ms, lambda: owner.reply(heard.call_id, Ended()))
 
     def _answer(self, heard: _Heard, results: list[Result]) -> None:
         now_ms = heard.owner.world.now_ms

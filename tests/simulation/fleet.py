@@ -1,0 +1,212 @@
+"""The workers of one stage: how they are started, stopped, killed and paused, and what is left of them."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from streams.dead_letters import DeadLetters
+from streams.embedded import Options, Worker
+from streams.errors import NewerVersion
+from streams.journal import Journal
+from streams.kinesis import OrderedWriter
+from streams.leases import Leases
+from streams.policy import Breaker
+from streams.runtime import Equipment, ShardRuntime
+from streams.snapshots import Snapshots
+from streams.stage import Service, StageBuilder
+from tests.simulation.ground import FAILOVER_S, OPEN_MS, Ground
+from tests.simulation.loop import Process, run_in
+from tests.simulation.plan import Event
+
+DOWNTIME_S = 100.0
+"""Longer than recovery looks back."""
+STOP_S = 20.0
+
+
+class Life(NamedTuple):
+    """One life of a worker. release: which version of the stage it runs."""
+
+    worker_id: str
+    process: Process
+    worker: Worker
+    task: "asyncio.Task[None]"
+    release: int
+
+
+class StagePlace(NamedTuple):
+    """A stage and its streams."""
+
+    name: str
+    input: str
+    output: str
+
+
+Equip = Callable[[Process, int], tuple[StageBuilder, Sequence[Service]]]
+"""Makes the builder and the services of a release, in the worker's process."""
+
+
+class Fleet:
+    """See the module."""
+
+    def __init__(self, ground: Ground, place: StagePlace, equip: Equip, poll_s: float = 0.3) -> None:
+        self._poll_s = poll_s
+        self.ground = ground
+        self.place = place
+        self._equip = equip
+        self._names = 0
+        self._lives: list[Life] = []
+        self.release = 1
+
+    def start(self, worker_id: str | None = None) -> None:
+        """Start a worker, under a new id or one from before."""
+        if worker_id is None:
+            self._names += 1
+            worker_id = f"{self.place.name}-{self._names}"
+        if any(life.worker_id == worker_id and not life.process.paused for life in self.alive()):
+            return  # two at work under one id would take the leases from each other for ever
+        process = Process(worker_id)
+        ground, place, release, silent = self.ground, self.place, self.release, self.ground.log
+        ground.note(f"{worker_id} starts, release {release}")
+        build, services = self._equip(process, release)
+        writer = OrderedWriter(ground.kinesis, place.output)
+        equipment = Equipment(
+            stage=place.name,
+            build=build,
+            services=services,
+            breakers={service.name: Breaker(open_ms=OPEN_MS) for service in services},
+            writer=writer,
+            snapshots=Snapshots(ground.tables, "Snapshots", place.name),
+            dead_letters=DeadLetters(ground.tables, "DeadLetters", place.name, place.input),
+            journal=Journal(None, place.name, worker_id, "0", silent),
+            log=silent,
+            metrics=silent,
+        )
+        options = Options(place.input, place.output, poll_s=self._poll_s, failover_s=FAILOVER_S)
+        leases = Leases(ground.tables, f"leases-{place.name}", worker_id)
+        worker = Worker(ground.kinesis, leases, equipment, worker_id, options)
+
+        async def work() -> None:
+            try:
+                await worker.run(lambda: None)
+            finally:
+                await writer.close()
+                for service in services:
+                    await service.close()
+
+        task = run_in(process, work)
+        task.add_done_callback(lambda task: self._ended(process, task, release))
+        self._lives = [life for life in self._lives if not life.process.dead and not life.task.done()]
+        self._lives.append(Life(worker_id, process, worker, task, release))
+
+    def _ended(self, process: Process, task: "asyncio.Task[None]", release: int) -> None:
+        if task.cancelled() or process.dead or (error := task.exception()) is None:
+            return
+        if isinstance(error, NewerVersion) and release < self.release:
+            self.ground.faults["newer snapshot refused"] += 1
+            self.start()  # its supervisor has the new release by now
+            return
+        self.ground.breach(f"{process.name} ended with {error!r} at {self.ground.loop.time():.1f} s")
+
+    def alive(self) -> list[Life]:
+        """The workers at work, paused ones too."""
+        return [life for life in self._lives if not life.process.dead and not life.task.done()]
+
+    # --- what the plan does to them ------------------------------------------------------------------------------
+
+    def pick(self, size: float) -> Life | None:
+        """One of those alive."""
+        alive = self.alive()
+        return alive[int(size * len(alive))] if alive else None
+
+    async def end_and_start(self, event: Event, life: Life) -> None:
+        """Kill or stop a worker; after a while another comes, or the same again."""
+        if event.deed == "stop":
+            life.worker.stop()
+            await asyncio.wait([life.task])
+        else:
+            await self.ground.loop.kill(life.process)
+        await asyncio.sleep(event.lasts_s * event.size)
+        self.start(None if event.deed == "rename" else life.worker_id)
+
+    async def pause(self, event: Event, life: Life) -> None:
+        """SIGSTOP, and SIGCONT after a while."""
+        self.ground.loop.pause(life.process)
+        if event.size < 0.3:  # the lowest: by one with its own id, as a supervisor would that thinks it dead
+            self.start(life.worker_id if event.size < 0.1 else None)
+        await asyncio.sleep(event.lasts_s)
+        self.ground.loop.resume(life.process)
+        await asyncio.sleep(0)
+        if any(other.worker_id == life.worker_id and other is not life for other in self.alive()):
+            await asyncio.sleep(FAILOVER_S / 2)  # under one id they take the leases from each other until one ends
+            await self.ground.loop.kill(life.process)
+
+    async def downtime(self) -> None:
+        """All are dead for a long time."""
+        for life in self.alive():
+            await self.ground.loop.kill(life.process)
+        await asyncio.sleep(DOWNTIME_S)
+        self.start()
+
+    async def deploy(self, pause_s: float) -> None:
+        """A rolling deploy: each worker in turn is stopped and started with the next release."""
+        before = self.alive()
+        self.release = 2
+        for life in before:
+            life.worker.stop()
+            await asyncio.wait([life.task])
+            self.start(life.worker_id)
+            await asyncio.sleep(pause_s)
+
+    # --- in the end ----------------------------------------------------------------------------------------------
+
+    def left(self, check_idle: bool) -> Iterator[str]:
+        """Shards that nobody reads, and what runtimes still hold."""
+        rows = self.ground.tables.rows.get(f"leases-{self.place.name}", {})
+        tasks = [item for life in self.alive() for item in life.worker._tasks.items()]
+        at_work = {shard_id for shard_id, task in tasks if not task.done()}
+        for shard in self.ground.kinesis.streams[self.place.input].shards:
+            row = rows.get((shard.shard_id, ""))
+            ended = row is not None and row["checkpoint"]["S"] == "SHARD_END"
+            if shard.uid not in self.ground.kinesis.expired and not (
+                shard.shard_id in at_work if shard.is_open else ended
+            ):
+                yield f"{self.place.name}: {shard.shard_id} is {'not read' if shard.is_open else 'not ended'}"
+        for process, one in self.ground.runtimes:
+            if not process.dead and not one._stopped and one._equipment.stage == self.place.name:
+                yield from leaks(one, check_idle)
+
+    async def stop_all(self) -> None:
+        """SIGTERM to all: they drain, and let go of their leases."""
+        alive = self.alive()
+        for life in alive:
+            life.worker.stop()
+        if alive:
+            _, pending = await asyncio.wait([life.task for life in alive], timeout=STOP_S)
+            if pending:
+                self.ground.breach(f"{self.place.name}: a worker does not stop")
+        leases = self.ground.tables.rows[f"leases-{self.place.name}"]
+        ids = [shard.shard_id for shard in self.ground.kinesis.streams[self.place.input].open_shards]
+        owned = [shard_id for shard_id in ids if "leaseOwner" in leases[shard_id, ""]]
+        if owned:
+            self.ground.breach(f"{self.place.name}: not released: {owned}")
+
+    async def kill_all(self) -> None:
+        """Whatever is left of them."""
+        for life in self._lives:
+            await self.ground.loop.kill(life.process)
+
+
+def leaks(one: ShardRuntime, check_idle: bool) -> Iterator[str]:
+    """What is still held when all is settled. check_idle: sessions should have left memory too."""
+    sizes = {
+        "open records": one._driver.open_records(),
+        "positions": len(one._driver._covered),
+        "open bytes": one._driver._open_bytes,
+        "held": len(one._driver._held),
+        "calls": one._driver.open_calls() + len(one._calls._tasks) + len(one._calls._lanes),
+        "records": max(0, len(one._records) - 64),
+        "tasks": len(one._tasks) - 1,
+    }
+    if check_idle:
+        sizes |= {"sessions": one.sessions(), "covered": len(one._covered)}
+    return (f"{size} {name} are left in {one._equipment.stage} {one._shard_id}" for name, size in sizes.items() if size)
