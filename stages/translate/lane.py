@@ -16,7 +16,7 @@ from stages.translate.state import Text
 from streams import times
 from streams.errors import Failure
 from streams.languages import base_language
-from streams.records import NEUTRAL, Caption, SpeechPart
+from streams.records import NEUTRAL, Caption, Dynamics, SpeechPart
 from streams.stage import Count, Effect, Emit, Reply
 
 PART_BYTES = 480_000
@@ -39,6 +39,11 @@ class Job:
         self.asked = ""
         """The last service asked: nothing is asked twice."""
         self.hops: dict[str, int] = {}
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """How it is spoken: what was begun before a restore goes on as it began, or its parts would not fit."""
+        return self.spoken.dynamics if self.spoken is not None else self.item.dynamics or NEUTRAL
 
     @property
     def is_ready(self) -> bool:
@@ -130,7 +135,7 @@ class Lane:
     def _ask_speech(self, job: Job) -> Iterator[Effect]:
         assert job.text is not None
         job.asked = Synthesize.dependency
-        yield self._calls.ask(job, Synthesize(job.text, self.language, prosody(job.item.dynamics or NEUTRAL)))
+        yield self._calls.ask(job, Synthesize(job.text, self.language, prosody(job.dynamics)))
 
     @staticmethod
     def _is_known(entry: Job | TranscriptItem) -> bool:
@@ -192,7 +197,7 @@ class Lane:
                 text=job.text or "",
                 ssml=speech.ssml,
                 voice=speech.voice,
-                dynamics=item.dynamics or NEUTRAL,
+                dynamics=job.dynamics,
                 sample_rate_hz=speech.sample_rate_hz,
                 pcm=speech.pcm[offset : offset + PART_BYTES],
                 start_ms=item.start_ms,

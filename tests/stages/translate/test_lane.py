@@ -1,19 +1,24 @@
 """One language: order of captions and speech, and what is under way at once."""
 
+import msgspec
+
 from stages.translate.emitted import Emitted
 from stages.translate.items import OpenCalls, TranscriptItem
 from stages.translate.lane import Job, Lane
+from stages.translate.prosody import prosody
 from stages.translate.requests import Synthesize, Synthesized, Translate, Translated
 from stages.translate.state import Utterance
 from streams.records import NEUTRAL, Caption, SpeechPart
 from streams.stage import Call, Effect, Emit, Input, Position, Reply
+from tests.stages.translate.services import LOUD
 from tests.stages.translate.transcripts import SESSION, transcript
 
 
 class Bench:
     """A lane, with the calls that it has open."""
 
-    def __init__(self, language: str = "es", ahead: int = 3) -> None:
+    def __init__(self, language: str = "es", ahead: int = 3, emitted: Emitted | None = None) -> None:
+        self.known = emitted or Emitted()
         self.calls: OpenCalls[Job | TranscriptItem] = OpenCalls()
         self.lane = Lane(language, SESSION, ahead, 0, self.calls)
         self.utterance = Utterance(0)
@@ -24,7 +29,7 @@ class Bench:
         record = transcript("clause", f"clause {clause}", clause * 600, clause=clause)
         item = TranscriptItem(Input(Position("s", clause), record, 0, 0), record, self.utterance, record.words, clause)
         item.dynamics, item.pending = NEUTRAL, 1
-        self.lane.add_clause(item, Emitted())
+        self.lane.add_clause(item, self.known)
         self.note(list(self.lane.advance()))
 
     def answer(self, kind: type, clause: int) -> None:
@@ -69,6 +74,21 @@ def test_only_so_many_clauses_are_under_way() -> None:
     bench.answer(Translate, 0)
     bench.answer(Synthesize, 0)
     assert len(bench.open) == 2
+
+
+def test_a_clause_begun_before_a_restore_goes_on_as_it_was_begun() -> None:
+    """Asked again, its dynamics may be others, and its sound longer or shorter: the parts would not fit."""
+    bench = Bench("en")
+    bench.add(0)
+    bench.answer(Synthesize, 0)
+    (begun,) = [record for record in bench.emitted if isinstance(record, SpeechPart)]
+    emitted = Emitted()
+    emitted.note_speech(msgspec.structs.replace(begun, parts=2, dynamics=LOUD))
+    bench = Bench("en", emitted=emitted)
+    bench.add(0)
+    (call,) = bench.open
+    assert isinstance(call.request, Synthesize)
+    assert call.request.prosody == prosody(LOUD)
 
 
 def test_own_language_needs_no_translation() -> None:
