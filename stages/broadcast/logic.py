@@ -22,15 +22,21 @@ from streams.stage import Call, Count, Done, Effect, Emit, Input, Reject, Reply,
 VERSION: Final = 1
 REMEMBERED: Final = 512
 """Ids of records that were delivered: more than the driver gives again after a crash, some minutes of a session."""
+CLAUSES_REMEMBERED: Final = 32
+"""Clauses of several records that are under way: one in each language."""
 
 Deliverable: TypeAlias = Caption | SpeechPart | SessionEvent
 
 
 class BroadcastState(msgspec.Struct):
-    """The snapshot: ids of the last records that were given to listeners."""
+    """The snapshot: ids of the last records that were given to listeners.
+
+    lacking: of clauses whose last record is still to come, how many listeners lack a part: gone, failed, dropped.
+    """
 
     v: int = VERSION
     delivered: list[str] = []
+    lacking: dict[str, tuple[int, int, int]] = {}
 
 
 class Broadcast:
@@ -40,6 +46,7 @@ class Broadcast:
         state = snapshots.decode(snapshot, BroadcastState, VERSION) if snapshot is not None else BroadcastState()
         self._session_id = session_id
         self._known: OrderedDict[str, None] = OrderedDict.fromkeys(state.delivered)
+        self._lacking: OrderedDict[str, tuple[int, int, int]] = OrderedDict(state.lacking)
         self._waiting: deque[tuple[Input, Deliverable]] = deque()
         self._queueing: str | None = None  # the call whose record has no place in the lanes yet
         self._under_way: dict[str, tuple[Input, Deliverable]] = {}
@@ -79,7 +86,7 @@ class Broadcast:
 
     def snapshot(self) -> bytes:
         """What was given to listeners; it is stored only when the deliveries are over."""
-        return snapshots.encode(BroadcastState(delivered=list(self._known)))
+        return snapshots.encode(BroadcastState(delivered=list(self._known), lacking=dict(self._lacking)))
 
     def on_emitted(self, record: Record) -> None:
         """Learn from a receipt what was delivered since the snapshot."""
@@ -121,10 +128,26 @@ class Broadcast:
             yield Count("ListenerNotificationFailures", delivered.failed)
         if delivered.posted_ms:
             yield Count("ListenerNotificationLatency", max(0, delivered.posted_ms - received.read_ms), "Milliseconds")
+        if isinstance(record, SpeechPart) and record.parts > 1:
+            delivered = self._of_clause(record, delivered)
         receipt = _receipt(received, record, delivered, now_ms)
         if receipt is not None:
             yield Emit(receipt)
         yield Done(received.position)
+
+    def _of_clause(self, record: SpeechPart, delivered: Delivered) -> Delivered:
+        """What became of the clause so far: who lacks any of its records lacks the clause."""
+        clause_id = _clause_id(record.utterance_id, record.clause, record.language)
+        before = self._lacking.pop(clause_id, (0, 0, 0))
+        of_part = (delivered.gone, delivered.failed, delivered.dropped)
+        gone, failed, dropped = (max(pair) for pair in zip(before, of_part, strict=True))
+        if record.part < record.parts - 1:
+            self._lacking[clause_id] = (gone, failed, dropped)
+            if len(self._lacking) > CLAUSES_REMEMBERED:
+                self._lacking.popitem(last=False)
+            return delivered
+        reached = max(0, delivered.reached + sum(of_part) - gone - failed - dropped)
+        return msgspec.structs.replace(delivered, reached=reached, gone=gone, failed=failed, dropped=dropped)
 
 
 def _receipt(received: Input, record: Deliverable, delivered: Delivered, now_ms: int) -> Receipt | None:

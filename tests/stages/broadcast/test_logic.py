@@ -26,6 +26,7 @@ class Deliveries:
         self.queue_ms, self.deliver_ms = queue_ms, deliver_ms
         self.posted: list[Record] = []
         self.failure: Failure | None = None
+        self.outcomes: list[Delivered] = []
 
     def perform(self, owner: Owner, call: Call) -> None:
         at_ms = owner.world.now_ms
@@ -45,6 +46,8 @@ class Deliveries:
         owner.reply(call.call_id, Queued(), last=False)
         now_ms = owner.world.now_ms
         delivered = Delivered(reached=3, gone=1, failed=0, dropped=2, posted_ms=now_ms)
+        if self.outcomes:
+            delivered = self.outcomes.pop(0)
         owner.world.at(now_ms + self.deliver_ms, lambda: owner.reply(call.call_id, delivered))
 
 
@@ -96,6 +99,21 @@ def test_receipts_are_for_what_is_whole() -> None:
         ("speech", 0, 16_000),
         ("event", -1, 0),
     ]
+
+
+def test_the_receipt_of_a_long_clause_counts_who_lacks_any_of_its_records() -> None:
+    deliveries = Deliveries()
+    w = world(deliveries)
+    deliveries.outcomes = [Delivered(3, failed=1), Delivered(4), Delivered(2, dropped=2)]
+    for part in range(3):
+        w.publish(speech(part=part, parts=3, offset_ms=1_000 * part, total_ms=3_000))
+        w.run_for(1_500)
+        w.owner.tick()
+        w.owner.kill()
+        w.take_over()
+    (receipt,) = w.emitted()
+    assert isinstance(receipt, Receipt)
+    assert (receipt.reached, receipt.failed, receipt.dropped) == (1, 1, 2)
 
 
 def test_repeats_are_not_posted() -> None:
