@@ -240,6 +240,8 @@ class Feeding:
         elif isinstance(reply.value, Ended):
             feed.ended = True
             if feed is self._feed:
+                if self._spare is not None:
+                    yield _abandon(self._spare)
                 self._feed = self._spare = None
         elif reply.call_id in feed.in_flight:
             self._taken_offset = max(self._taken_offset, feed.take(reply.call_id, now_ms).end_offset)

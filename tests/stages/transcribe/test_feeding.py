@@ -13,7 +13,7 @@ from stages.transcribe.feeding import (
     Feeding,
     is_audible,
 )
-from stages.transcribe.requests import Abandon, EndAudio, Opened, OpenRecogniser, SendAudio, Taken
+from stages.transcribe.requests import Abandon, EndAudio, Ended, Opened, OpenRecogniser, SendAudio, Taken
 from stages.transcribe.settings import TranscribeSettings
 from streams.errors import Failure
 from streams.policy import CAP_MS
@@ -232,6 +232,17 @@ def test_the_end_follows_the_last_audio() -> None:
     sent = bench.run(1_000)
     assert sizes_ms(sent) == [100, 30]
     assert [type(call.request) for _, call in sent] == [SendAudio, SendAudio, EndAudio]
+
+
+def test_a_stream_that_was_to_take_over_is_let_go_when_the_session_ends_first() -> None:
+    bench = Bench()
+    first = bench.opened()
+    bench.add(300)
+    bench.feeding._settings = TranscribeSettings(recogniser_rollover_s=10)
+    spare = next(call for call in bench.pump(10_000) if isinstance(call.request, OpenRecogniser))
+    assert isinstance(spare.request, OpenRecogniser)
+    left = bench.reply(first, Ended())
+    assert [call.request for call in left] == [Abandon(stream=spare.request.stream)]
 
 
 def test_what_is_audible() -> None:
