@@ -208,7 +208,7 @@ class SimulatedRecogniser:
             return  # it stays, until it is abandoned
         del self.streams[name]
         self._answer(heard, self._listen(heard, at_end=True))
-        ended_ms = max(max(self.habits.answer_ms), heard.said_at_ms - owner.world.now_ms)
+        ended_ms = max(*self.habits.answer_ms, heard.said_at_ms - owner.world.now_ms)
         self._later(owner, ended_ms, lambda: owner.reply(heard.call_id, Ended()))
 
     def _answer(self, heard: _Heard, results: list[Result]) -> None:
