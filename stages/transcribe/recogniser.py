@@ -14,6 +14,7 @@ What the client does not do, and is done here:
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ QUEUE_BYTES: Final = 6_400
 QUEUE_POLL_S: Final = 0.005
 """The client's queue tells nobody when it has been read."""
 CLOSE_LIMIT_S: Final = 2.0
+ABANDONED_REMEMBERED: Final = 1_000
+"""Streams whose opening may still be under way: twice row N9's ceiling of sessions."""
 
 
 class TranscribeStreaming:
@@ -58,6 +61,7 @@ class TranscribeStreaming:
         self._endpoint_url = endpoint_url
         self._line = self._new_line()
         self._streams: dict[tuple[str, str], _Stream] = {}
+        self._abandoned: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def _new_line(self) -> "_Line":
         resolver = _Endpoint(self._endpoint_url) if self._endpoint_url else None
@@ -73,9 +77,7 @@ class TranscribeStreaming:
             case EndAudio():
                 await self._stream(session_id, request.stream).end()
             case Abandon():
-                stream = self._streams.get((session_id, request.stream))
-                if stream is not None:
-                    stream.abandon()
+                self._abandon((session_id, request.stream))
             case _:
                 raise Refused(f"{type(request).__name__} is no request for a recogniser")
         return Taken()
@@ -86,6 +88,15 @@ class TranscribeStreaming:
             stream.abandon()
         await self._line.close()
 
+    def _abandon(self, key: tuple[str, str]) -> None:
+        """Let go of a stream; one that is still to be opened, or opened at another try, will not be."""
+        self._abandoned[key] = None
+        if len(self._abandoned) > ABANDONED_REMEMBERED:
+            self._abandoned.popitem(last=False)
+        stream = self._streams.get(key)
+        if stream is not None:
+            stream.abandon()
+
     def _stream(self, session_id: str, name: str) -> "_Stream":
         stream = self._streams.get((session_id, name))
         if stream is None:
@@ -93,6 +104,8 @@ class TranscribeStreaming:
         return stream
 
     async def _open(self, key: tuple[str, str], language_code: str, replies: Replies) -> Ended:
+        if key in self._abandoned:
+            raise Refused("the stream was abandoned before it was open", code="Abandoned")
         stream = self._streams[key] = _Stream(self._line)
         try:
             try:

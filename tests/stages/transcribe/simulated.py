@@ -127,6 +127,7 @@ class SimulatedRecogniser:
         self.habits = habits
         self.random = random.Random(seed)
         self.streams: dict[Name, _Heard] = {}
+        self.abandoned: set[Name] = set()
         self.opened = 0
         self.fed_ms = 0
 
@@ -146,6 +147,7 @@ class SimulatedRecogniser:
                 self._in_turn(owner, name, lambda: self._end(owner, name, call.call_id))
             case Abandon(stream=stream):
                 heard = self.streams.pop((owner.epoch, stream), None)
+                self.abandoned.add((owner.epoch, stream))
                 owner.reply(call.call_id, Taken())
                 if heard is not None:
                     owner.reply(heard.call_id, failure=BROKEN)
@@ -167,7 +169,8 @@ class SimulatedRecogniser:
         owner.world.at(at_ms, step)
 
     def _open(self, owner: Owner, call_id: str, name: Name) -> None:
-        if self.habits.down or self.random.random() < self.habits.refuses_opening:
+        refused = self.random.random() < self.habits.refuses_opening
+        if self.habits.down or refused or name in self.abandoned:
             owner.reply(call_id, failure=BROKEN)
             return
         self.opened += 1

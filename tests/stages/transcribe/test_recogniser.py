@@ -286,6 +286,15 @@ async def test_an_abandoned_stream_is_closed_on_the_server_too(start: Start) -> 
     await bench.until(lambda counts: counts.get("open") == 0)
 
 
+async def test_a_stream_that_was_abandoned_is_not_opened_at_another_try(start: Start) -> None:
+    """The driver's retries know nothing of it; a stream that nobody wants would count against the account's limit."""
+    bench = await start()
+    await bench.adapter.perform(SESSION, Abandon(stream="s1"), lambda _: None)
+    call = await bench.open()
+    with pytest.raises(Refused, match="abandoned"):
+        await call.ended()
+
+
 async def test_a_cancelled_call_releases_its_stream(start: Start) -> None:
     bench = await start()
     call = await bench.open()
