@@ -12,15 +12,50 @@ from tests.simulation.plan import Plan
 from tests.simulation.stages import is_refused
 
 
+class Coverage:
+    """No checkpoint passes what the sessions' snapshots hold: whoever starts from both has seen every input once."""
+
+    def __init__(self, breach: Callable[[str], None]) -> None:
+        self._breach = breach
+        self._inputs: dict[str, list[Position]] = defaultdict(list)
+        self._upto: dict[str, Position] = {}
+        self._checkpoints: dict[str, int] = {}
+
+    def sent(self, session_id: str, position: Position) -> None:
+        """An input that its stage must remember."""
+        self._inputs[session_id].append(position)
+
+    def snapshot(self, session_id: str, upto: Position) -> None:
+        """A session's snapshot was stored."""
+        self._upto[session_id] = upto
+        self._check(session_id)
+
+    def checkpoint(self, shard_id: str, sequence: int) -> None:
+        """A shard's checkpoint was stored."""
+        if self._checkpoints.get(shard_id) != sequence:
+            self._checkpoints[shard_id] = sequence
+            for session_id in self._inputs:
+                self._check(session_id)
+
+    def _check(self, session_id: str) -> None:
+        upto = self._upto.get(session_id)
+        for position in reversed(self._inputs[session_id]):
+            if upto is not None and position <= upto:
+                return
+            if position.sequence <= self._checkpoints.get(position.shard_id, -1):
+                self._breach(f"the checkpoint passes {position} of {session_id}, whose snapshot holds it not: {upto}")
+                return
+
+
 class _Session:
-    """expected: the chunks to be emitted, in order; numbers: their running numbers."""
+    """expected: the chunks to be emitted, in order; numbers: the running numbers of all."""
 
     def __init__(self, plan: Plan, session_id: str) -> None:
         chunks = [send.sequence for send in plan.sends if send.session_id == session_id and send.kind == "chunk"]
         asks = plan.stage == "ask"
         self.refused = {sequence for sequence in chunks if asks and is_refused(session_id, sequence)}
         self.expected = [sequence for sequence in chunks if sequence not in self.refused]
-        self.numbers = {sequence: number for number, sequence in enumerate(self.expected)}
+        self.numbers = {sequence: number for number, sequence in enumerate(chunks)}
         self.emitted = 0
         self.inputs: list[Position] = []
         self.snapshot_checked = 0
@@ -31,6 +66,7 @@ class Checks:
 
     def __init__(self, plan: Plan, breach: Callable[[str], None]) -> None:
         self._breach = breach
+        self._coverage = Coverage(breach)
         self._asks = plan.stage == "ask"
         self._sessions = {name: _Session(plan, name) for name in dict.fromkeys(send.session_id for send in plan.sends)}
         self._inputs: dict[Position, tuple[str, int]] = {}
@@ -47,6 +83,8 @@ class Checks:
         self._inputs[position] = (session_id, sequence)
         self._shards[position.shard_id].append(position)
         self._sessions[session_id].inputs.append(position)
+        if sequence >= 0:
+            self._coverage.sent(session_id, position)
 
     def emitted(self, kept: Kept) -> None:
         """A record is in the output stream, where every reader drops what it has had."""
@@ -72,9 +110,12 @@ class Checks:
             self._note_letter(Position(row["shard"]["S"], int(row["sequence"]["S"])))
         elif table == "Snapshots" and "state" in row:
             session = row["key"]["S"].partition("#")[2]
-            self._check_snapshot(self._sessions[session], Position(row["shard"]["S"], int(row["sequence"]["S"])))
+            upto = Position(row["shard"]["S"], int(row["sequence"]["S"]))
+            self._check_snapshot(self._sessions[session], upto)
+            self._coverage.snapshot(session, upto)
         elif table == "leases-s" and row["checkpoint"]["S"].isdigit():
             self._check_checkpoint(row["leaseKey"]["S"], int(row["checkpoint"]["S"]))
+            self._coverage.checkpoint(row["leaseKey"]["S"], int(row["checkpoint"]["S"]))
 
     def _note_letter(self, position: Position) -> None:
         session_id, sequence = self._inputs[position]

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from stages.transcribe.requests import DEPENDENCY, OpenRecogniser, SendAudio
+from stages.transcribe.requests import DEPENDENCY, Abandon, OpenRecogniser, SendAudio
 from stages.translate.requests import DYNAMICS, FoundDynamics
-from streams.errors import Failure, StreamBroken, Throttled, Unavailable
+from streams.errors import Failure, Refused, StreamBroken, Throttled, Unavailable
 from streams.languages import Offer
 from streams.records import NEUTRAL, Dynamics
 from streams.stage import Call, Replies, Request
@@ -118,12 +118,14 @@ class Recogniser:
         opens = isinstance(request, OpenRecogniser)
         if opens and ears.random.random() < ears.limited:
             raise Throttled("no more streams")
-        if ears.random.random() < ears.hanging:
+        if not isinstance(request, Abandon) and ears.random.random() < ears.hanging:
             await asyncio.sleep(60)
         owner = self._owners.get(session_id)
         if owner is None:
             ears.owners += 1
             owner = self._owners[session_id] = _Owner(ears.sky, ears.owners, ears.note)
+        if opens and (owner.epoch, request.stream) in ears.by_session[session_id].abandoned:
+            raise Refused("the stream was abandoned")  # as the adapter does
         self._calls += 1
         call = Call(str(self._calls), request)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -13,6 +13,7 @@ from streams.driver import MAX_HELD_BYTES
 from streams.errors import BadRecord
 from streams.records import AudioChunk, Receipt, SessionEvent, SpeechPart, Transcript, Word, decode
 from streams.stage import Position
+from tests.simulation.checks import Coverage
 from tests.simulation.engines import in_language, words_of
 from tests.simulation.ground import Ground
 from tests.simulation.kinesis import Kept
@@ -70,6 +71,7 @@ class Books:
         self._sessions = {speaker.session_id: _Session(speaker) for speaker in plan.speakers}
         self._by_shard: dict[tuple[str, str], list[tuple[int, _Session, _Input]]] = defaultdict(list)
         self._checked: dict[tuple[str, str], int] = defaultdict(int)
+        self._coverage = {stage: Coverage(ground.breach) for stage in INPUTS}
         self.repeats = 0
 
     # --- what happens --------------------------------------------------------------------------------------------
@@ -105,6 +107,7 @@ class Books:
             if name == stream:
                 one = _Input(position, needs)
                 session.inputs[stage].append(one)
+                self._coverage[stage].sent(session.speaker.session_id, position)
                 self._by_shard[stage, position.shard_id].append((position.sequence, session, one))
 
     def _transcribed(self, session: _Session, clause: Transcript) -> None:
@@ -163,11 +166,13 @@ class Books:
             self._note_letter(row)
         elif table == "Snapshots" and "state" in row:
             stage, _, session_id = row["key"]["S"].partition("#")
-            self._check_snapshot(
-                stage, self._sessions[session_id], Position(row["shard"]["S"], int(row["sequence"]["S"]))
-            )
+            upto = Position(row["shard"]["S"], int(row["sequence"]["S"]))
+            self._check_snapshot(stage, self._sessions[session_id], upto)
+            self._coverage[stage].snapshot(session_id, upto)
         elif table.startswith("leases-") and row["checkpoint"]["S"].isdigit():
-            self._check_checkpoint(table.partition("-")[2], row["leaseKey"]["S"], int(row["checkpoint"]["S"]))
+            stage, shard_id, sequence = table.partition("-")[2], row["leaseKey"]["S"], int(row["checkpoint"]["S"])
+            self._check_checkpoint(stage, shard_id, sequence)
+            self._coverage[stage].checkpoint(shard_id, sequence)
 
     def _note_letter(self, row: dict[str, Any]) -> None:
         try:

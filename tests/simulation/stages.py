@@ -79,7 +79,8 @@ class _StateOf2(msgspec.Struct):
 class AskStage:
     """Asks about each chunk, and emits the answers in the order of the chunks, each with its running number.
 
-    What cannot be answered is rejected and gets no number. The number travels in `captured_at_ms`. release: 1 or 2.
+    What cannot be answered is rejected, but counted: so what a stage must remember is more than what it has emitted.
+    The number travels in `captured_at_ms`. release: 1 or 2.
     """
 
     def __init__(self, session_id: str, snapshot: bytes | None, release: int = 1) -> None:
@@ -121,11 +122,12 @@ class AskStage:
             position, chunk = self._open.pop(first)
             failure = self._answers.pop(first).failure
             self._state.last = first
+            number = self._state.count
+            self._state.count += 1
             if failure is not None:
                 yield Reject(position, failure)
                 continue
-            yield Emit(msgspec.structs.replace(chunk, captured_at_ms=self._state.count))
-            self._state.count += 1
+            yield Emit(msgspec.structs.replace(chunk, captured_at_ms=number))
             yield Done(position)
 
     def on_timer(self, now_ms: int) -> Iterable[Effect]:
