@@ -57,6 +57,7 @@ class _Session:
         self.expected = [sequence for sequence in chunks if sequence not in self.refused]
         self.numbers = {sequence: number for number, sequence in enumerate(chunks)}
         self.emitted = 0
+        self.emitted_s: dict[int, float] = {}
         self.inputs: list[Position] = []
         self.snapshot_checked = 0
 
@@ -86,8 +87,11 @@ class Checks:
         if sequence >= 0:
             self._coverage.sent(session_id, position)
 
-    def emitted(self, kept: Kept) -> None:
-        """A record is in the output stream, where every reader drops what it has had."""
+    def emitted(self, kept: Kept, now_s: float, known_s: float) -> None:
+        """A record is in the output stream, where every reader drops what it has had.
+
+        known_s: what was emitted before that, its owner has read when it began.
+        """
         chunk = decode(kept.data)
         assert isinstance(chunk, AudioChunk)
         assert chunk.sequence is not None
@@ -97,10 +101,13 @@ class Checks:
             self._breach(f"{name} under the key {kept.key}")
         if chunk.sequence in session.expected[: session.emitted]:
             self.repeats += 1
+            if session.emitted_s[chunk.sequence] < known_s:
+                self._breach(f"{name} emitted again by an owner who could have known")
         elif session.expected[session.emitted : session.emitted + 1] != [chunk.sequence]:
             self._breach(f"{name} emitted after {session.expected[: session.emitted][-1:]}: not the next")
         else:
             session.emitted += 1
+            session.emitted_s[chunk.sequence] = now_s
         if self._asks and session.numbers.get(chunk.sequence) != chunk.captured_at_ms:
             self._breach(f"{name} has number {chunk.captured_at_ms}, not {session.numbers.get(chunk.sequence)}")
 

@@ -1,14 +1,16 @@
 """What every world stands on: the loop, the services, what was found wrong, and a diary for whoever replays a seed."""
 
 import random
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
-from streams import calls, dead_letters, driver, embedded, kinesis, runtime, snapshots
+from streams import driver, embedded, runtime
+from streams.recovery import read_emitted
 from streams.runtime import ShardRuntime
 from tests.simulation.kinesis import SimulatedKinesis
 from tests.simulation.loop import PROCESS, Clock, Process, SimulatedLoop
@@ -21,6 +23,11 @@ PATIENCE_S = 300.0
 """Simulated: how long after the last fault all must be settled. Leases, breakers and backoffs take some 10 s of it."""
 
 Diary = Callable[[str], None]
+Setting = tuple[ModuleType, str, Any]
+_MODULES = [
+    module for name, module in sorted(sys.modules.items()) if name.partition(".")[0] in ("streams", "stages") and module
+]
+"""All of the product that is loaded: what of it reads the time or draws is given the simulation's."""
 
 
 class Outcome(NamedTuple):
@@ -48,6 +55,7 @@ class Ground:
         self.tables = SimulatedTables(self.to_tables)
         self.breaches: list[str] = []
         self.runtimes: list[tuple[Process, ShardRuntime]] = []
+        self.openings: dict[Process, dict[str, float]] = {}
         self.faults: Counter[str] = Counter()
         self._diary = diary
         self.log: Any = _Log(self, diary is not None)
@@ -68,9 +76,18 @@ class Ground:
         self.note(f"BREACH: {what}")
         self.breaches.append(what)
 
-    def register(self, *arguments: Any) -> ShardRuntime:
+    async def read_emitted(self, *arguments: Any, **options: Any) -> Any:
+        """Stands in for `recovery.read_emitted`: when did who learn of what had been emitted, by shard?"""
+        process, shard = PROCESS.get(), arguments[2]
+        assert process is not None
+        began_s = self.loop.time()
+        found = await read_emitted(*arguments, **options)
+        self.openings.setdefault(process, {}).setdefault(shard.shard_id, began_s)
+        return found
+
+    def register(self, *arguments: Any, **options: Any) -> ShardRuntime:
         """Stands in for ShardRuntime, to look inside later."""
-        made = ShardRuntime(*arguments)
+        made = ShardRuntime(*arguments, **options)
         process = PROCESS.get()
         assert process is not None
         self.runtimes = [(owner, one) for owner, one in self.runtimes if not owner.dead and not one._stopped]
@@ -97,24 +114,26 @@ class _Log:
 
 
 @contextmanager
-def simulated(
-    ground: Ground, idle_ms: int, snapshot_every_ms: int, clocks: Sequence[ModuleType] = ()
-) -> Iterator[None]:
-    """The clock and the randomness of the modules that run here are the simulation's.
-
-    clocks: further modules that read the time.
-    """
-    clock = Clock(ground.loop)
-    rng = random.Random(ground.seed + 5)
-    with ExitStack() as stack:
-        for module in (calls, runtime, embedded, snapshots, dead_letters, *clocks):
-            stack.enter_context(patch.object(module, "time", clock))
-        for module in (calls, embedded, kinesis):
-            stack.enter_context(patch.object(module, "random", rng))
-        stack.enter_context(patch.object(embedded, "ShardRuntime", ground.register))
-        stack.enter_context(patch.object(embedded, "PAUSE_S", 0.1))
-        stack.enter_context(patch.object(runtime, "TICK_S", 0.1))
-        stack.enter_context(patch.object(runtime, "TICKS_TO_LOOK_AFTER", 2))
-        stack.enter_context(patch.object(driver, "IDLE_MS", idle_ms))
-        stack.enter_context(patch.object(driver, "SNAPSHOT_EVERY_MS", snapshot_every_ms))
+def simulated(ground: Ground, idle_ms: int, snapshot_every_ms: int, further: Sequence[Setting] = ()) -> Iterator[None]:
+    """The clock and the randomness of what runs here are the simulation's; steps are fewer and larger."""
+    clock, rng = Clock(ground.loop), random.Random(ground.seed + 5)
+    settings: list[Setting] = [
+        *((module, "time", clock) for module in _MODULES if getattr(module, "time", None) is time),
+        *((module, "random", rng) for module in _MODULES if getattr(module, "random", None) is random),
+        (embedded, "ShardRuntime", ground.register),
+        (embedded, "read_emitted", ground.read_emitted),
+        (embedded, "PAUSE_S", 0.1),
+        (runtime, "TICK_S", 0.1),
+        (runtime, "TICKS_TO_LOOK_AFTER", 2),
+        (driver, "IDLE_MS", idle_ms),
+        (driver, "SNAPSHOT_EVERY_MS", snapshot_every_ms),
+        *further,
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in settings]
+    for module, name, value in settings:
+        setattr(module, name, value)
+    try:
         yield
+    finally:
+        for module, name, value in reversed(before):
+            setattr(module, name, value)

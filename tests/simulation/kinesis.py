@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from local.kinesis import model
-from tests.simulation.loop import START_S, SimulatedLoop
+from tests.simulation.loop import PROCESS, START_S, Process, SimulatedLoop
 from tests.simulation.network import Network, service_error
 
 ITERATOR_MS = 300_000
@@ -35,6 +35,8 @@ class SimulatedKinesis:
         self.kept: dict[int, list[Kept]] = {}
         self.refusing = 0.0
         self.expired: set[int] = set()
+        self.putting: Process | None = None
+        """Who puts, for `on_put`."""
         self.on_put: Callable[[str, model.Shard, Kept], None] = lambda stream, shard, kept: None
 
     def now_ms(self) -> int:
@@ -139,8 +141,11 @@ class SimulatedKinesis:
         return answer
 
     async def put_records(self, **arguments: Any) -> Any:
+        process = PROCESS.get()
+
         def effect() -> dict[str, Any]:
             rows = []
+            self.putting = process
             for row in arguments["Records"]:
                 if self.refusing and self._random.random() < self.refusing:
                     if self._random.random() < 0.2:  # it is written, and will be written again

@@ -21,7 +21,8 @@ LATE_S = 2.5 * TIME_LIMIT_S
 class Trouble(NamedTuple):
     """How a network is at present: probabilities of each fault for each request.
 
-    only: the requests that it is about: a beginning of `operation target`; all, when empty.
+    only: the requests that it is about: a beginning of `operation target`; all, when empty. late: what times out is
+    done all the same, later than anybody waits.
     """
 
     throttled: float = 0.0
@@ -30,6 +31,7 @@ class Trouble(NamedTuple):
     slow: float = 0.0
     away: bool = False
     only: str = ""
+    late: bool = False
 
 
 class Strike(NamedTuple):
@@ -90,7 +92,9 @@ class Network:
             self._later(delay_s, self._fail, answer, service_error(operation.partition(" ")[0], "InternalFailure", 500))
         elif draw() < trouble.timed_out:
             self.faults["timed out"] += 1
-            if draw() < 0.8:
+            if trouble.late:
+                self._later(LATE_S * (0.4 + 0.6 * draw()), self._land, process, effect, None)
+            elif draw() < 0.8:
                 self._later(delay_s if draw() < 0.5 else LATE_S * draw(), self._land, process, effect, None)
             self._later(TIME_LIMIT_S, self._fail, answer, TimeoutError())
         else:

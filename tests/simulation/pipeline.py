@@ -3,9 +3,7 @@
 import asyncio
 import random
 from collections.abc import Coroutine, Sequence
-from contextlib import ExitStack
 from typing import Any
-from unittest.mock import patch
 
 from local.kinesis.model import Shard
 from stages.broadcast import delivery
@@ -42,7 +40,6 @@ PLACES = (
     StagePlace("translate", "transcripts", "speech"),
     StagePlace("broadcast", "speech", "receipts"),
 )
-CLOCKS = (translator, translate_listeners, delivery, broadcast_listeners)
 LONGEST_DEAF_S = 5.0
 POLL_S = 0.4
 QUICKER = (
@@ -240,10 +237,8 @@ def run_plan(plan: PipelinePlan, diary: Diary | None = None) -> Outcome:
     ground = Ground(plan.seed, loop, diary)
     world = World(PipelineCourse(plan, ground))
     try:
-        with ExitStack() as stack:
-            stack.enter_context(simulated(ground, plan.idle_ms, plan.snapshot_every_ms, CLOCKS))
-            for module, name, value in (*QUICKER, (lane, "PART_BYTES", plan.part_bytes)):
-                stack.enter_context(patch.object(module, name, value))
+        further = (*QUICKER, (lane, "PART_BYTES", plan.part_bytes))
+        with simulated(ground, plan.idle_ms, plan.snapshot_every_ms, further):
             return loop.run_until_complete(world.run())
     except Deadlock:
         return Outcome(plan.seed, ["everybody waits for somebody else"], 0, 0, loop.time(), {}, 0)

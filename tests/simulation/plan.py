@@ -78,7 +78,7 @@ def _session(rng: random.Random, session_id: str) -> list[Send]:
     sends = []
     at_s = rng.random() * 2
     for sequence in range(rng.randint(3, 14)):
-        at_s += rng.choice((0.0, 0.05, 0.2, 0.5)) if rng.random() < 0.95 else 4.0
+        at_s += rng.choice((0.0, 0.05, 0.2, 0.5)) if rng.random() < 0.92 else 4.0
         sends.append(Send(at_s, session_id, sequence, "chunk"))
         if rng.random() < 0.05:
             sends.append(Send(at_s + rng.random(), session_id, sequence, "repeat"))
@@ -92,15 +92,17 @@ def _theme(rng: random.Random) -> list[Event]:
     """What goes together, and seldom comes together by chance."""
     at_s = TRAFFIC_S * rng.random()
     draw = rng.random
-    match rng.randrange(12):
+    match rng.randrange(13):
         case 0:  # a stream that is cut and joined while the calls hang, so that shards leave much to their children
             storm = [
                 Event(at_s + 0.1 + n * rng.choice((0.1, 1.0, 3.0)), deed, size=draw())
                 for n, deed in enumerate(("split", "split", "merge", "split", "merge", "merge"))
             ]
+            one, other = (f"session-{rng.randrange(4)}" for _ in range(2))
             return [
-                Event(at_s, "oracle", rng.choice((3.0, 8.0)), rng.choice((0.2, 0.8))),
-                Event(at_s + 6.0 * draw(), "tables", 2.0, trouble=Trouble(away=True)),
+                Event(at_s, "oracle", rng.choice((3.0, 8.0)), rng.choice((0.2, 0.8)), where=rng.choice(("", one))),
+                Event(at_s + 4.0 * draw(), "oracle", 6.0, 0.8, where=other),
+                Event(at_s + 6.0 * draw(), "tables", 2.0, trouble=Trouble(away=draw() < 0.5)),
                 *storm,
             ]
         case 1:  # writes that time out and come late, and an owner that dies
@@ -156,6 +158,13 @@ def _theme(rng: random.Random) -> list[Event]:
                 Event(at_s, "tables", 6.0, trouble=Trouble(throttled=0.5, timed_out=0.3, only="PutItem DeadLetters")),
                 Event(at_s + draw(), "kill at", 0.5, draw(), where="PutItem DeadLetters"),
                 Event(at_s + 5.0 * draw(), "kill", 1.0, draw()),
+            ]
+        case 9:  # a snapshot that lands later than anybody waited for it, after those that came then
+            trouble = Trouble(timed_out=0.8, only="PutItem Snapshots", late=True)
+            return [
+                Event(0.5 * at_s, "tables", 1.0 + draw(), trouble=trouble),
+                *([Event(0.5 * at_s + 1.5 * draw(), "rename", 0.0, draw())] if draw() < 0.6 else []),
+                Event(0.5 * at_s + 6.0 + 4.0 * draw(), "kill", 0.5, draw()),
             ]
         case _:
             return []

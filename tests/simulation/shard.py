@@ -5,11 +5,13 @@ import random
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from local.kinesis import model
 from streams.records import AudioChunk, Record, SessionEvent, encode
 from streams.stage import Service, Stage, StageBuilder
 from tests.simulation.checks import Checks
 from tests.simulation.fleet import Fleet, StagePlace
 from tests.simulation.ground import Diary, Ground, Outcome, simulated
+from tests.simulation.kinesis import Kept
 from tests.simulation.loop import Deadlock, Process, SimulatedLoop
 from tests.simulation.plan import Event, Plan, Send, make_plan
 from tests.simulation.stages import AskStage, Oracle
@@ -29,12 +31,22 @@ class ShardCourse:
         self.check_idle = plan.idle_ms < 10_000
         self.fleets = {"s": Fleet(ground, StagePlace("s", "in", "out"), self._equip)}
         self.workers = {"s": plan.workers}
-        self._oracles: list[Oracle] = []
-        self._failing = 0.0
+        self._failing = {"": 0.0}
         ground.kinesis.create("in", plan.input_shards)
         ground.kinesis.create("out", plan.output_shards)
-        ground.kinesis.on_put = lambda stream, _, kept: self.checks.emitted(kept) if stream == "out" else None
+        ground.kinesis.on_put = self._on_put
         ground.tables.on_write = self._on_write
+
+    def _on_put(self, stream: str, shard: model.Shard, kept: Kept) -> None:
+        if stream == "out":
+            openings = self.ground.openings.get(self.ground.kinesis.putting, {})  # type: ignore[arg-type]
+            shards = {one.shard_id: one for one in self.ground.kinesis.streams["in"].shards}
+            key = model.hash_key(kept.key)
+            known_s = min(
+                (at for name, at in openings.items() if shards[name].start <= key <= shards[name].end), default=0.0
+            )
+            self.ground.note(f"out {shard.shard_id[-2:]} < {kept.key} {kept.data!r}")
+            self.checks.emitted(kept, self.ground.loop.time(), known_s)
 
     def _on_write(self, table: str, row: dict[str, Any]) -> None:
         if self.ground.is_watched:
@@ -42,9 +54,7 @@ class ShardCourse:
         self.checks.stored(table, row)
 
     def _equip(self, process: Process, release: int) -> tuple[StageBuilder, Sequence[Service]]:
-        oracle = Oracle(self._random)
-        oracle.failing = self._failing
-        self._oracles.append(oracle)
+        oracle = Oracle(self._random, self._failing)
 
         def build(session_id: str, snapshot: bytes | None) -> Stage:
             if self._plan.stage == "copy":
@@ -65,14 +75,10 @@ class ShardCourse:
         return self._oracle_fails(event)
 
     async def _oracle_fails(self, event: Event) -> None:
-        self._set_failing(0.3 + event.size)
+        """For all sessions, or for the one at `where`."""
+        self._failing[event.where] = 0.3 + event.size
         await asyncio.sleep(event.lasts_s)
-        self._set_failing(0.0)
-
-    def _set_failing(self, probability: float) -> None:
-        self._failing = probability
-        for oracle in self._oracles:
-            oracle.failing = probability
+        self._failing[event.where] = 0.0
 
     def unsettled(self) -> list[str]:
         return self.checks.unsettled()

@@ -35,19 +35,19 @@ class AskOnce(Ask, frozen=True):
 
 
 class Oracle:
-    """Answers, refuses, fails in passing, is slow, or says nothing at all."""
+    """Answers, refuses, fails in passing, is slow, or says nothing at all. failing: how often, by session; "": all."""
 
     name = "oracle"
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, failing: dict[str, float]) -> None:
         self._random = rng
-        self.failing = 0.0
+        self._failing = failing
 
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Any:
         assert isinstance(request, Ask)
         draw = self._random.random
         await asyncio.sleep(0.3 * draw() ** 4)
-        if draw() < self.failing:
+        if draw() < max(self._failing[""], self._failing.get(session_id, 0.0)):
             if draw() < 0.3:
                 await asyncio.sleep(60)
             raise Throttled("moody")
