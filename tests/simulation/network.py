@@ -55,6 +55,8 @@ class Network:
         self.trouble = FINE
         self.strikes: list[Strike] = []
         self.requests = 0
+        self.latest_s = 0.0
+        """When the last request that is on its way lands."""
         self.faults: Counter[str] = Counter()
 
     async def call(self, operation: str, effect: Callable[[], Any], throttle_code: str) -> Any:
@@ -114,6 +116,7 @@ class Network:
         return None
 
     def _later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
+        self.latest_s = max(self.latest_s, self._loop.time() + delay_s)
         self._loop.call_at(self._loop.time() + delay_s, callback, *arguments, context=self._nowhere)
 
     def _land(self, process: Process, effect: Callable[[], Any], answer: "asyncio.Future[Any] | None") -> None:

@@ -19,7 +19,6 @@ from stages.translate import listeners as translate_listeners
 from stages.translate import logic as translate
 from stages.translate.settings import TranslateSettings
 from stages.translate.synthesizer import Synthesizer
-from streams import runtime
 from streams.records import AudioChunk, Record, SessionEvent, encode
 from streams.stage import Service, StageBuilder
 from tests.simulation.engines import OFFERS, Ears, Engines, Recogniser, SimulatedDynamics
@@ -46,8 +45,6 @@ QUICKER = (
     (feeding, "BLOCK_SAMPLES", CHUNK_MS * SAMPLES_PER_MS),
     (feeding, "END_WAIT_MS", 6_000),
     (feeding, "SILENT_STREAM_MS", 5_000),
-    (runtime, "TICK_S", 0.2),
-    (runtime, "TICKS_TO_LOOK_AFTER", 1),
 )
 """Fewer and larger steps, so that a schedule is short."""
 

@@ -8,7 +8,7 @@ from local.kinesis.model import MAX_HASH_KEY, Merge, Shard, Split
 from tests.simulation.fleet import Fleet, Life
 from tests.simulation.ground import FAILOVER_S, PATIENCE_S, Ground, Outcome
 from tests.simulation.loop import Process
-from tests.simulation.network import FINE, LATE_S, Network, Strike
+from tests.simulation.network import FINE, Network, Strike
 from tests.simulation.plan import Event
 
 MAX_SHARDS = 5
@@ -68,7 +68,8 @@ class World:
         for fleet in self._fleets:
             if not fleet.alive():
                 fleet.start()
-        await self._until(max((event.at_s + event.lasts_s for event in course.events), default=0.0) + LATE_S)
+        await self._until(max((event.at_s + event.lasts_s for event in course.events), default=0.0))
+        await self._until(max(network.latest_s for network in (ground.to_streams, ground.to_tables)))
         late = await self._settle()
         for what in late:
             ground.breach(what)
