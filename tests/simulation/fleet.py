@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker
-from streams.errors import NewerVersion
+from streams.errors import DuplicateWorker, NewerVersion
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter
 from streams.leases import Leases
@@ -53,7 +54,7 @@ class Fleet:
         self.ground = ground
         self.place = place
         self._equip = equip
-        self._names = 0
+        self._names = self._starts = 0
         self._lives: list[Life] = []
         self.release = 1
 
@@ -62,8 +63,7 @@ class Fleet:
         if worker_id is None:
             self._names += 1
             worker_id = f"{self.place.name}-{self._names}"
-        if any(life.worker_id == worker_id and not life.process.paused for life in self.alive()):
-            return  # two at work under one id would take the leases from each other for ever
+        self._starts += 1
         process = Process(worker_id)
         ground, place, release, silent = self.ground, self.place, self.release, self.ground.log
         ground.note(f"{worker_id} starts, release {release}")
@@ -80,9 +80,10 @@ class Fleet:
             journal=Journal(None, place.name, worker_id, "0", silent),
             log=silent,
             metrics=silent,
+            source=InputLog(ground.kinesis, place.input),
         )
         options = Options(place.input, place.output, poll_s=self._poll_s, failover_s=FAILOVER_S)
-        leases = Leases(ground.tables, f"leases-{place.name}", worker_id)
+        leases = Leases(ground.tables, f"leases-{place.name}", worker_id, run=f"{self._starts:06d}")
         worker = Worker(ground.kinesis, leases, equipment, worker_id, options)
 
         async def work() -> None:
@@ -100,6 +101,11 @@ class Fleet:
 
     def _ended(self, process: Process, task: "asyncio.Task[None]", release: int) -> None:
         if task.cancelled() or process.dead or (error := task.exception()) is None:
+            return
+        self.ground.note(f"{process.name} ends with {error!r}")
+        self.ground.loop.create_task(self.ground.loop.kill(process))  # a program ends with its worker
+        if isinstance(error, DuplicateWorker):
+            self.ground.faults["of two under one id, the older ended"] += 1
             return
         if isinstance(error, NewerVersion) and release < self.release:
             self.ground.faults["newer snapshot refused"] += 1
@@ -135,10 +141,6 @@ class Fleet:
             self.start(life.worker_id if event.size < 0.1 else None)
         await asyncio.sleep(event.lasts_s)
         self.ground.loop.resume(life.process)
-        await asyncio.sleep(0)
-        if any(other.worker_id == life.worker_id and other is not life for other in self.alive()):
-            await asyncio.sleep(FAILOVER_S / 2)  # under one id they take the leases from each other until one ends
-            await self.ground.loop.kill(life.process)
 
     async def downtime(self) -> None:
         """All are dead for a long time."""
@@ -202,7 +204,8 @@ def leaks(one: ShardRuntime, check_idle: bool) -> Iterator[str]:
         "open records": one._driver.open_records(),
         "positions": len(one._driver._covered),
         "open bytes": one._driver._open_bytes,
-        "held": len(one._driver._held),
+        "full": len(one._driver._full),
+        "parked": len(one._driver.parking),
         "calls": one._driver.open_calls() + len(one._calls._tasks) + len(one._calls._lanes),
         "records": max(0, len(one._records) - 64),
         "tasks": len(one._tasks) - 1,

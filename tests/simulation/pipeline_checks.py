@@ -228,7 +228,7 @@ class Books:
 
     def _check_memory(self) -> None:
         for _, one in self._ground.runtimes:
-            most = max(one._driver._held.values(), default=0)
+            most = max((session.held_bytes for session in one._driver._sessions.values()), default=0)
             if most > MAX_HELD_BYTES + 2 * CHUNK_MS * 32:
                 self._ground.breach(f"{most} bytes are held for one session")
 

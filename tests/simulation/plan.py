@@ -14,8 +14,8 @@ AWAITS = (
 
 _DEEDS: tuple[tuple[str, int], ...] = (
     ("kill", 6), ("pause", 4), ("stop", 2), ("join", 1), ("rename", 1), ("split", 3), ("merge", 3), ("split output", 1),
-    ("merge output", 1), ("kinesis", 4), ("tables", 5), ("refuse", 3), ("oracle", 3), ("downtime", 1), ("kill at", 4),
-    ("pause at", 2), ("expire", 1),
+    ("merge output", 1), ("kinesis", 4), ("tables", 5), ("refuse", 3), ("oracle", 3), ("hang", 3), ("downtime", 1),
+    ("kill at", 4), ("pause at", 2), ("expire", 1),
 )  # fmt: skip
 
 
@@ -52,6 +52,8 @@ class Plan(NamedTuple):
     snapshot_every_ms: int
     sends: list[Send]
     events: list[Event]
+    session_records: int = 4_000
+    """How many inputs of a session may be open before it is parked."""
 
 
 def make_plan(seed: int) -> Plan:
@@ -71,6 +73,7 @@ def make_plan(seed: int) -> Plan:
         snapshot_every_ms=rng.choice((200, 1_000)),
         sends=sorted(sends, key=lambda send: send.at_s),
         events=sorted(events, key=lambda event: event.at_s),
+        session_records=rng.choice((1, 2, 4, 4_000)),
     )
 
 
@@ -101,7 +104,7 @@ def _theme(rng: random.Random) -> list[Event]:
             one, other = (f"session-{rng.randrange(4)}" for _ in range(2))
             return [
                 Event(at_s, "oracle", rng.choice((3.0, 8.0)), rng.choice((0.2, 0.8)), where=rng.choice(("", one))),
-                Event(at_s + 4.0 * draw(), "oracle", 6.0, 0.8, where=other),
+                Event(at_s + 4.0 * draw(), rng.choice(("oracle", "hang")), 6.0, 0.8, where=other),
                 Event(at_s + 6.0 * draw(), "tables", 2.0, trouble=Trouble(away=draw() < 0.5)),
                 *storm,
             ]
@@ -182,5 +185,6 @@ def _event(rng: random.Random) -> Event:
         away=draw() < 0.15,
     )
     lasts_s = rng.choice((0.3, 1.0, 4.0, 8.0)) * (0.5 + draw())
+    where = rng.choice(AWAITS) if deed.endswith(" at") else f"session-{rng.randrange(4)}" if deed == "hang" else ""
     at_s = TRAFFIC_S * (1 + (deed == "expire")) * draw()
-    return Event(at_s, deed, lasts_s, draw(), trouble, rng.choice(AWAITS) if deed.endswith(" at") else "")
+    return Event(at_s, deed, lasts_s, draw(), trouble, where)

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from local.kinesis import model
+from streams import driver
 from streams.records import AudioChunk, Record, SessionEvent, encode
 from streams.stage import Service, Stage, StageBuilder
 from tests.simulation.checks import Checks
@@ -14,7 +15,7 @@ from tests.simulation.ground import Diary, Ground, Outcome, simulated
 from tests.simulation.kinesis import Kept
 from tests.simulation.loop import Deadlock, Process, SimulatedLoop
 from tests.simulation.plan import Event, Plan, Send, make_plan
-from tests.simulation.stages import AskStage, Oracle
+from tests.simulation.stages import HANGS, AskStage, Oracle
 from tests.simulation.world import World
 from tests.support.copy_stage import CopyStage
 
@@ -71,12 +72,12 @@ class ShardCourse:
             self.checks.sent(shard, kept, send.session_id, sequence)
 
     def do(self, event: Event) -> Coroutine[Any, Any, None] | None:
-        assert event.deed == "oracle", event
+        assert event.deed in ("oracle", "hang"), event
         return self._oracle_fails(event)
 
     async def _oracle_fails(self, event: Event) -> None:
         """For all sessions, or for the one at `where`."""
-        self._failing[event.where] = 0.3 + event.size
+        self._failing[event.where] = HANGS if event.deed == "hang" else 0.3 + event.size
         await asyncio.sleep(event.lasts_s)
         self._failing[event.where] = 0.0
 
@@ -116,7 +117,9 @@ def run_plan(plan: Plan, diary: Diary | None = None) -> Outcome:
     ground = Ground(plan.seed, loop, diary)
     world = World(ShardCourse(plan, ground))
     try:
-        with simulated(ground, plan.idle_ms, plan.snapshot_every_ms):
+        with simulated(
+            ground, plan.idle_ms, plan.snapshot_every_ms, [(driver, "MAX_SESSION_RECORDS", plan.session_records)]
+        ):
             return loop.run_until_complete(world.run())
     except Deadlock:
         return Outcome(plan.seed, ["everybody waits for somebody else"], 0, 0, loop.time(), {}, 0)

@@ -34,6 +34,10 @@ class AskOnce(Ask, frozen=True):
     attempts: ClassVar[int] = 1
 
 
+HANGS = 9.0
+"""A session that gets no answer fails so often."""
+
+
 class Oracle:
     """Answers, refuses, fails in passing, is slow, or says nothing at all. failing: how often, by session; "": all."""
 
@@ -46,7 +50,7 @@ class Oracle:
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Any:
         assert isinstance(request, Ask)
         draw = self._random.random
-        await asyncio.sleep(0.3 * draw() ** 4)
+        await asyncio.sleep(60 if self._failing.get(session_id) == HANGS else 0.3 * draw() ** 4)
         if draw() < max(self._failing[""], self._failing.get(session_id, 0.0)):
             if draw() < 0.3:
                 await asyncio.sleep(60)
@@ -90,7 +94,7 @@ class AskStage:
         self._state.v = release
         if isinstance(self._state, _StateOf2):
             self._state.restored += 1
-        self._open: dict[int, tuple[Position, AudioChunk]] = {}
+        self._open: dict[int, tuple[Position, AudioChunk]] = {}  # each chunk with its number
         self._answers: dict[int, Reply] = {}
         self._again: list[int] = []
         self._wake_at_ms: int | None = None
@@ -99,9 +103,14 @@ class AskStage:
         chunk = received.record
         assert isinstance(chunk, AudioChunk)
         assert chunk.sequence is not None
-        if chunk.sequence <= self._state.last or chunk.sequence in self._open:
+        if chunk.sequence <= self._state.last:
             return [Done(received.position)]
-        self._open[chunk.sequence] = (received.position, chunk)
+        self._open[chunk.sequence] = (
+            received.position,
+            msgspec.structs.replace(chunk, captured_at_ms=self._state.count),
+        )
+        self._state.last = chunk.sequence  # at once: a snapshot is used when all that it covers is settled
+        self._state.count += 1
         return [self._ask(chunk.sequence)]
 
     def _ask(self, sequence: int) -> Call:
@@ -121,13 +130,10 @@ class AskStage:
         while self._open and (first := next(iter(self._open))) in self._answers:
             position, chunk = self._open.pop(first)
             failure = self._answers.pop(first).failure
-            self._state.last = first
-            number = self._state.count
-            self._state.count += 1
             if failure is not None:
                 yield Reject(position, failure)
                 continue
-            yield Emit(msgspec.structs.replace(chunk, captured_at_ms=number))
+            yield Emit(chunk)
             yield Done(position)
 
     def on_timer(self, now_ms: int) -> Iterable[Effect]:
