@@ -25,13 +25,13 @@ from tests.simulation.engines import OFFERS, Ears, Engines, Recogniser, Simulate
 from tests.simulation.fleet import Fleet, StagePlace
 from tests.simulation.ground import Diary, Ground, Outcome, simulated
 from tests.simulation.kinesis import Kept
-from tests.simulation.loop import START_S, Deadlock, Process, SimulatedLoop
+from tests.simulation.loop import START_S, Process, SimulatedLoop
 from tests.simulation.network import FINE, Network
 from tests.simulation.phones import Phones
 from tests.simulation.pipeline_checks import Books
 from tests.simulation.pipeline_plan import CHUNK_MS, PipelinePlan, Send, Speaker, make_plan
 from tests.simulation.plan import Event
-from tests.simulation.world import World
+from tests.simulation.world import play
 from tests.stages.transcribe.simulated import SimulatedRecogniser
 
 PLACES = (
@@ -230,14 +230,6 @@ def run_seed(seed: int, diary: Diary | None = None) -> Outcome:
 
 def run_plan(plan: PipelinePlan, diary: Diary | None = None) -> Outcome:
     """Run a schedule."""
-    loop = SimulatedLoop(plan.seed)
-    ground = Ground(plan.seed, loop, diary)
-    world = World(PipelineCourse(plan, ground))
-    try:
-        further = (*QUICKER, (lane, "PART_BYTES", plan.part_bytes))
-        with simulated(ground, plan.idle_ms, plan.snapshot_every_ms, further):
-            return loop.run_until_complete(world.run())
-    except Deadlock:
-        return Outcome(plan.seed, ["everybody waits for somebody else"], 0, 0, loop.time(), {}, 0)
-    finally:
-        loop.close()
+    ground = Ground(plan.seed, SimulatedLoop(plan.seed), diary)
+    further = (*QUICKER, (lane, "PART_BYTES", plan.part_bytes))
+    return play(PipelineCourse(plan, ground), simulated(ground, plan.idle_ms, plan.snapshot_every_ms, further))

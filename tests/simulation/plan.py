@@ -122,6 +122,15 @@ def _theme(rng: random.Random) -> list[Event]:
                 Event(at_s + 0.4 + draw(), "split", size=draw()),
                 Event(at_s + 1.5 + 5.0 * draw(), rng.choice(("merge", "split", "kill")), 1.0, draw()),
             ]  # fmt: skip
+        case 3 if draw() < 0.5:  # what one shard left is read by two children, of which one hangs; they are merged
+            one, other = rng.sample(range(4), 2)
+            return [
+                Event(0.3 * at_s, "hang", 2.0 + 2.0 * draw(), where=f"session-{one}"),
+                Event(0.3 * at_s + 1.0 + draw(), "split", size=draw()),
+                Event(0.3 * at_s + 2.0 * draw(), "hang", 1.0 + draw(), where=f"session-{other}"),
+                Event(0.3 * at_s + 2.2 + 2.0 * draw(), "merge", size=draw()),
+                Event(0.3 * at_s + 2.4 + 2.0 * draw(), rng.choice(("merge", "split")), size=draw()),
+            ]
         case 3:  # shards that are merged while one is far behind, twice
             return [
                 Event(at_s, "join"),

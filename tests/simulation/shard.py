@@ -13,10 +13,10 @@ from tests.simulation.checks import Checks
 from tests.simulation.fleet import Fleet, StagePlace
 from tests.simulation.ground import Diary, Ground, Outcome, simulated
 from tests.simulation.kinesis import Kept
-from tests.simulation.loop import Deadlock, Process, SimulatedLoop
+from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.plan import Event, Plan, Send, make_plan
 from tests.simulation.stages import HANGS, AskStage, Oracle
-from tests.simulation.world import World
+from tests.simulation.world import play
 from tests.support.copy_stage import CopyStage
 
 
@@ -113,15 +113,6 @@ def run_seed(seed: int, diary: Diary | None = None) -> Outcome:
 
 def run_plan(plan: Plan, diary: Diary | None = None) -> Outcome:
     """Run a schedule."""
-    loop = SimulatedLoop(plan.seed)
-    ground = Ground(plan.seed, loop, diary)
-    world = World(ShardCourse(plan, ground))
-    try:
-        with simulated(
-            ground, plan.idle_ms, plan.snapshot_every_ms, [(driver, "MAX_SESSION_RECORDS", plan.session_records)]
-        ):
-            return loop.run_until_complete(world.run())
-    except Deadlock:
-        return Outcome(plan.seed, ["everybody waits for somebody else"], 0, 0, loop.time(), {}, 0)
-    finally:
-        loop.close()
+    ground = Ground(plan.seed, SimulatedLoop(plan.seed), diary)
+    further = [(driver, "MAX_SESSION_RECORDS", plan.session_records)]
+    return play(ShardCourse(plan, ground), simulated(ground, plan.idle_ms, plan.snapshot_every_ms, further))

@@ -1,13 +1,15 @@
 """A schedule's course, whatever the world: fleets are started, the plan's deeds done, all is settled, or is not."""
 
 import asyncio
+import traceback
 from collections.abc import Coroutine, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from local.kinesis.model import MAX_HASH_KEY, Merge, Shard, Split
 from tests.simulation.fleet import Fleet, Life
 from tests.simulation.ground import FAILOVER_S, PATIENCE_S, Ground, Outcome
-from tests.simulation.loop import Process
+from tests.simulation.loop import Deadlock, Process
 from tests.simulation.network import FINE, Network, Strike
 from tests.simulation.plan import Event
 
@@ -37,6 +39,21 @@ class Course(Protocol):
 
     def repeats(self) -> int:
         """What was on the wire twice."""
+
+
+def play(course: Course, settings: AbstractContextManager[None]) -> Outcome:
+    """A schedule from its beginning to its end. settings: the simulation's clock and the like."""
+    ground = course.ground
+    try:
+        with settings:
+            return ground.loop.run_until_complete(World(course).run())
+    except Deadlock:
+        ground.breach("everybody waits for somebody else")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the seed must be named
+        ground.breach(f"the schedule broke off: {traceback.format_exc()}" if ground.is_watched else repr(error))
+    finally:
+        ground.loop.close()
+    return Outcome(ground.seed, ground.breaches, 0, 0, ground.loop.time(), {}, 0)
 
 
 class World:
