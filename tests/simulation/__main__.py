@@ -21,6 +21,7 @@ from tests.simulation.ground import Outcome
 WORLDS = {"shard": shard.run_seed, "pipeline": pipeline.run_seed}
 BOTH = ("shard", "shard", "shard", "pipeline")
 CHUNK = 20
+TELL_EVERY = 2_000
 
 
 class Schedule(NamedTuple):
@@ -51,7 +52,8 @@ def main() -> int:
     schedules = [Schedule(worlds[seed % len(worlds)], seed) for seed in seeds]
     figures = Figures()
     for schedule, outcome in _outcomes(schedules, arguments.jobs):
-        figures.add(schedule, outcome)
+        if figures.add(schedule, outcome) % TELL_EVERY == 0:
+            print(f"so far: {json.dumps(figures.as_dict())}", file=sys.stderr, flush=True)
         if _report(schedule, outcome) and not arguments.keep_going:
             break
     print(json.dumps(figures.as_dict()) if arguments.json else figures)
@@ -92,8 +94,8 @@ class Figures:
         self._simulated_s = 0.0
         self.failed: list[Schedule] = []
 
-    def add(self, schedule: Schedule, outcome: Outcome) -> None:
-        """Count a schedule."""
+    def add(self, schedule: Schedule, outcome: Outcome) -> int:
+        """Count a schedule; how many there were."""
         self._schedules[schedule.world] += 1
         self._faults.update(outcome.faults)
         self._requests += outcome.requests
@@ -101,6 +103,7 @@ class Figures:
         self._simulated_s += outcome.simulated_s
         if outcome.breaches:
             self.failed.append(schedule)
+        return self._schedules.total()
 
     def as_dict(self) -> dict[str, object]:
         """The figures by name."""

@@ -49,7 +49,7 @@ Equip = Callable[[Process, int], tuple[StageBuilder, Sequence[Service]]]
 class Fleet:
     """See the module."""
 
-    def __init__(self, ground: Ground, place: StagePlace, equip: Equip, poll_s: float = 0.3) -> None:
+    def __init__(self, ground: Ground, place: StagePlace, equip: Equip, poll_s: float = 0.4) -> None:
         self._poll_s = poll_s
         self.ground = ground
         self.place = place

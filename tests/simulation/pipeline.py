@@ -40,7 +40,6 @@ PLACES = (
     StagePlace("broadcast", "speech", "receipts"),
 )
 LONGEST_DEAF_S = 5.0
-POLL_S = 0.4
 QUICKER = (
     (feeding, "BLOCK_SAMPLES", CHUNK_MS * SAMPLES_PER_MS),
     (feeding, "END_WAIT_MS", 6_000),
@@ -59,9 +58,8 @@ class PipelineCourse:
         self.events = plan.events
         self.check_idle = plan.idle_ms < 10_000
         self.workers = plan.workers
-        self.fleets = {
-            place.name: Fleet(ground, place, getattr(self, f"_equip_{place.name}"), POLL_S) for place in PLACES
-        }
+        equips = (self._equip_transcribe, self._equip_translate, self._equip_broadcast)
+        self.fleets = {place.name: Fleet(ground, place, equip) for place, equip in zip(PLACES, equips, strict=True)}
         recognisers = {
             one.session_id: SimulatedRecogniser(one.talk, one.habits, plan.seed + n)
             for n, one in enumerate(plan.speakers)

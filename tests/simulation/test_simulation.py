@@ -1,51 +1,55 @@
 """Thousands of schedules; the seeds that once found a bug, by name; and that a seed is a schedule."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.network import Trouble
+from tests.simulation import pipeline, shard
+from tests.simulation.ground import Outcome
 from tests.simulation.plan import Event, Plan, Send
-from tests.simulation.shard import run_plan, run_seed
+from tests.simulation.world import EVERYTHING
 
-SCHEDULES = 2_000
+SHARD_SCHEDULES = 1_760
+PIPELINE_SCHEDULES = 240
 GROUPS = 8
+ROOT = Path(__file__).resolve().parents[2]
+RUN_SEED: dict[str, Callable[[int], Outcome]] = {"shard": shard.run_seed, "pipeline": pipeline.run_seed}
 
-FOUND = {
-    3: "after a reshard or a restart a session's snapshot was refused for ever, and the shard taken again for ever",
-    5: "an emit overtook the burial of the input before it; a throttle while a shard was closed ended the worker",
-    337: "a breaker whose callers were gone stopped reading for ever",
-}
-"""Seeds that found a bug, and what it was."""
+FOUND: dict[tuple[str, int], str] = {}
+"""World and seed of schedules that found a bug, and what it was."""
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_every_word_once_in_order_or_in_the_dead_letters(group: int) -> None:
+@pytest.mark.parametrize(("world", "schedules"), [("shard", SHARD_SCHEDULES), ("pipeline", PIPELINE_SCHEDULES)])
+def test_every_word_once_in_order_or_in_the_dead_letters(world: str, schedules: int, group: int) -> None:
     broken = {}
-    for seed in range(group, SCHEDULES, GROUPS):
-        if breaches := run_seed(seed).breaches:
-            broken[seed] = breaches
+    for seed in range(group, schedules, GROUPS):
+        if breaches := RUN_SEED[world](seed).breaches:
+            broken[f"--world {world} --seed {seed}"] = breaches
     assert not broken
 
 
-@pytest.mark.parametrize("seed", FOUND, ids=FOUND.get)
-def test_what_was_found_stays_mended(seed: int) -> None:
-    assert run_seed(seed).breaches == []
+@pytest.mark.parametrize(("world", "seed"), FOUND, ids=FOUND.values())
+def test_what_was_found_stays_mended(world: str, seed: int) -> None:
+    assert RUN_SEED[world](seed).breaches == []
 
 
 @pytest.mark.parametrize("killed_at_s", [0.9, 5.0])
 def test_a_parent_that_is_gone_with_its_records_holds_nobody_up(killed_at_s: float) -> None:
     """Killed before the parent was worked off: nobody can end it. After it: what it left cannot be read."""
     events = [
-        Event(killed_at_s, "kill", 4.0, 0.9, Trouble()),
-        Event(1.0, "split", 0.0, 0.0, Trouble()),
-        Event(killed_at_s + 0.5, "expire", 0.0, 0.0, Trouble()),
+        Event(killed_at_s, "kill", 4.0, 0.9),
+        Event(1.0, "split"),
+        Event(killed_at_s + 0.5, "expire", where=EVERYTHING),
     ]
     plan = Plan(
         seed=1,
         stage="copy",
+        releases=False,
         workers=1,
         input_shards=1,
         output_shards=1,
@@ -54,26 +58,44 @@ def test_a_parent_that_is_gone_with_its_records_holds_nobody_up(killed_at_s: flo
         sends=[Send(10.0 + n / 10, f"session-{n % 3}", n // 3, "chunk") for n in range(30)],
         events=sorted(events, key=lambda event: event.at_s),
     )
-    assert run_plan(plan).breaches == []
+    assert shard.run_plan(plan).breaches == []
 
 
-def test_the_schedules_are_hard() -> None:
-    outcomes = [run_seed(seed) for seed in range(100)]
+@pytest.mark.parametrize("world", RUN_SEED)
+def test_the_schedules_are_hard(world: str) -> None:
+    outcomes = [RUN_SEED[world](seed) for seed in range(20)]
+    kinds = {kind for outcome in outcomes for kind in outcome.faults}
     assert sum(outcome.repeats for outcome in outcomes) > 0
-    assert sum(outcome.requests for outcome in outcomes) > 10_000
+    assert sum(outcome.requests for outcome in outcomes) > 5_000
+    assert {"kill", "pause", "split", "merge", "timed out", "done, but the answer lost", "struck at a request"} <= kinds
 
 
-def test_a_seed_is_one_schedule_in_every_process() -> None:
+@pytest.mark.parametrize("world", RUN_SEED)
+def test_a_seed_is_one_schedule_in_every_process(world: str) -> None:
     """Also where sets and dictionaries of text have another order."""
-    program = "from tests.simulation.shard import run_seed; print([run_seed(seed) for seed in range(40, 60)])"
-    here = str([run_seed(seed) for seed in range(40, 60)])
+    program = f"from tests.simulation.{world} import run_seed; print([run_seed(seed) for seed in range(40, 48)])"
+    here = str([RUN_SEED[world](seed) for seed in range(40, 48)])
     for hash_seed in ("1", "2"):
         there = subprocess.run(
             [sys.executable, "-c", program],
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
             env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": "."},
             capture_output=True,
             text=True,
             check=True,
         ).stdout
         assert there.strip() == here
+
+
+def test_the_command_prints_its_figures_and_repeats_a_seed_with_what_happened() -> None:
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "tests.simulation", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    figures = json.loads(run("--schedules", "8", "--world", "both", "--jobs", "2", "--json"))
+    assert figures["schedules"] == {"shard": 6, "pipeline": 2}
+    assert figures["failed"] == []
+    assert figures["requests"] > 0
+    told = run("--world", "pipeline", "--seed", "3", "--trace")
+    assert "transcripts" in told
+    assert "session-0" in told

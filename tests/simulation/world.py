@@ -14,6 +14,7 @@ from tests.simulation.network import FINE, Network, Strike
 from tests.simulation.plan import Event
 
 MAX_SHARDS = 5
+EVERYTHING = "whatever is read"
 
 
 class Course(Protocol):
@@ -139,8 +140,7 @@ class World:
             case "merge" | "merge output":
                 self._merge(fleet.place.input if event.deed == "merge" else fleet.place.output, event.size)
             case "expire":
-                if not any(one.process.paused for one in fleet.alive()):
-                    ground.kinesis.expire(fleet.place.input, lambda shard: self._is_left_behind(fleet, shard))
+                self._expire(fleet, event)
             case "kinesis":
                 self._later(self._trouble(ground.to_streams, event))
             case "tables":
@@ -191,6 +191,13 @@ class World:
         if len(shards) > 1:
             first = int(size * (len(shards) - 1))
             self._ground.kinesis.change(name, Merge(shards[first].index, shards[first + 1].index))
+
+    def _expire(self, fleet: Fleet, event: Event) -> None:
+        """Closed shards are gone: those that all have gone past, or, if the plan says so, all."""
+        if event.where == EVERYTHING:
+            self._ground.kinesis.expire(fleet.place.input)
+        elif not any(one.process.paused for one in fleet.alive()):
+            self._ground.kinesis.expire(fleet.place.input, lambda shard: self._is_left_behind(fleet, shard))
 
     def _is_left_behind(self, fleet: Fleet, shard: Shard) -> bool:
         """Whether a closed shard has been worked off, and its children's owners have gone on past it."""
