@@ -92,8 +92,8 @@ def test_the_command_prints_its_figures_and_repeats_a_seed_with_what_happened() 
         command = [sys.executable, "-m", "tests.simulation", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    figures = json.loads(run("--schedules", "8", "--world", "both", "--jobs", "2", "--json"))
-    assert figures["schedules"] == {"shard": 6, "pipeline": 2}
+    figures = json.loads(run("--schedules", "10", "--world", "both", "--jobs", "2", "--json"))
+    assert figures["schedules"] == {"shard": 9, "pipeline": 1}
     assert figures["failed"] == []
     assert figures["requests"] > 0
     told = run("--world", "pipeline", "--seed", "3", "--trace")
