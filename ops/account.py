@@ -2,7 +2,7 @@
 recogniser, or the way to it, lost: sound that nothing was made of."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,32 +21,37 @@ EDGE_MS: Final = 20
 
 class Account(NamedTuple):
     """lost: committed clauses that were not, or not wholly, heard. duplicated: clauses heard whose words had been heard
-    before. reordered: clauses heard after one that was said later."""
+    before. reordered: clauses heard after one that was said later. skipped: committed clauses that were left unspoken
+    on purpose, because they were too late (row S8), and of which the listener was told that; they are not lost."""
 
     lost: int
     duplicated: int
     reordered: int
+    skipped: int = 0
 
     def plus(self, other: "Account") -> "Account":
         """Both together."""
-        return Account(self.lost + other.lost, self.duplicated + other.duplicated, self.reordered + other.reordered)
+        return Account(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
-def account(transcripts: Iterable[Transcript], heard: Sequence[ClauseHeard]) -> Account:
-    """One language's account. heard: in the order in which they came, repeats dropped."""
+def account(
+    transcripts: Iterable[Transcript], heard: Sequence[ClauseHeard], skipped: Collection[tuple[str, int]] = ()
+) -> Account:
+    """One language's account. heard: in the order in which they came, repeats dropped. skipped: `Ear.skipped`."""
     committed = {
         (said.utterance_id, said.clause): said
         for said in transcripts
         if said.status == "clause" and said.transcript_text.strip()
     }
     whole = {(clause.utterance_id, clause.clause) for clause in heard if clause.missing == 0}
-    lost = sum(key not in whole for key in committed)
+    missing = [key for key in committed if key not in whole]
+    left_out = sum(key in skipped for key in missing)
     duplicated = sum(_said_before(clause, heard[:number]) for number, clause in enumerate(heard))
     reordered = sum(
         later.sequence < earlier.sequence or later.start_ms < earlier.start_ms
         for earlier, later in itertools.pairwise(heard)
     )
-    return Account(lost, duplicated, reordered)
+    return Account(len(missing) - left_out, duplicated, reordered, left_out)
 
 
 def _said_before(clause: ClauseHeard, before: Sequence[ClauseHeard]) -> bool:

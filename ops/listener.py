@@ -61,12 +61,14 @@ class ClauseHeard(msgspec.Struct):
 class Ear:
     """What a listener has got; drops what it has had.
 
-    rewrites: captions whose committed text changed all the same; tail_rewrites: whose text did not just grow.
+    rewrites: captions whose committed text changed all the same; tail_rewrites: whose text did not just grow. skipped:
+    clauses that came too late to be spoken, as the listener was told (`speechSkipped`).
     """
 
     def __init__(self) -> None:
         self.captions: list[CaptionShown] = []
         self.clauses: dict[tuple[str, int], ClauseHeard] = {}
+        self.skipped: set[tuple[str, int]] = set()
         self.repeats = 0
         self.rewrites = 0
         self.tail_rewrites = 0
@@ -79,6 +81,8 @@ class Ear:
             self._take_caption(message, at_unix_ms)
         elif message.get("type") == "translatedAudio":
             self._take_audio(message, at_unix_ms)
+        elif message.get("type") == "speechSkipped":
+            self.skipped.add((message["utteranceId"], message["clause"]))
 
     def _take_caption(self, message: dict[str, Any], at_unix_ms: int) -> None:
         key = (message["utteranceId"], message["revision"])

@@ -52,7 +52,8 @@ def page(
 <title>Herald: {escape(report.session_id)}</title><style>{_STYLE}</style></head><body>
 <h1>One voice went in, {len(report.languages)} came out</h1>
 <p>Session {escape(report.session_id)}: {chunks.acknowledged} of {chunks.sent} chunks taken;
-{report.lost} clauses lost, {report.duplicated} heard twice, {report.reordered} out of order.</p>
+{report.lost} clauses lost, {report.duplicated} heard twice, {report.reordered} out of order,
+{report.skipped} too late to be spoken.</p>
 <h2>The talk</h2>{waveform(pcm, report.said)}{_player(pcm, "The talk")}{said}
 <h2>What listeners got</h2><div class="languages">{languages}</div>
 <h2>Where the time went</h2>

@@ -81,8 +81,8 @@ class Language(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The whole. audible_ms: sound in the talk; unheard_ms: of that, in no utterance; not_told: listeners that were not
-    told that the session had ended."""
+    """The whole. skipped: clauses that were too late to be spoken (row S8); audible_ms: sound in the talk; unheard_ms:
+    of that, in no utterance; not_told: listeners that were not told that the session had ended."""
 
     session_id: str
     audio: list[Audio]
@@ -92,6 +92,7 @@ class Report(msgspec.Struct):
     lost: int
     duplicated: int
     reordered: int
+    skipped: int
     audible_ms: int
     unheard_ms: int
     not_told: int
@@ -121,7 +122,7 @@ def _emotion(utterance: Transcript, frames: Iterable[EmotionFrame]) -> Emotion:
 
 def moments(observed: Observed) -> list[Receipt]:
     """The receipts of spoken clauses: each has all the moments of its clause's way."""
-    return [r for r in observed.receipts if r.of == "speech" and r.reached]
+    return [r for r in observed.receipts if r.of == "speech" and r.reached and not r.skipped_by]
 
 
 def language(code: str, ears: Sequence[Ear], observed: Observed, started_ms: int, wav: str) -> Language:
@@ -158,7 +159,7 @@ def accounts(observed: Observed, ears: Mapping[str, Sequence[Ear]]) -> Account:
     total = Account(0, 0, 0)
     for each in ears.values():
         for ear in each:
-            total = total.plus(account(observed.transcripts, ear.heard))
+            total = total.plus(account(observed.transcripts, ear.heard, ear.skipped))
     return total
 
 
@@ -187,7 +188,8 @@ def text(report: Report) -> str:
     lines += [
         "",
         f"Chunks: {chunks.sent} sent, {chunks.acknowledged} acknowledged, {chunks.refused} refused",
-        f"Clauses: {report.lost} lost, {report.duplicated} twice, {report.reordered} out of order",
+        f"Clauses: {report.lost} lost, {report.duplicated} twice, {report.reordered} out of order, "
+        f"{report.skipped} too late to be spoken",
         f"Sound: {report.audible_ms / 1000:.1f} s, of which {report.unheard_ms / 1000:.1f} s in no utterance",
         f"Look at: {report.page}",
     ]

@@ -168,7 +168,9 @@ class SpeechPart(_Record, frozen=True, kw_only=True, tag="speech"):
 
     pcm: PCM16LE mono at sample_rate_hz. part counts from 0 of `parts`; offset_bytes and total_bytes place this part in
     the clause's whole audio. sequence counts the clauses spoken in this language of this session, from 0.
-    start_ms, end_ms: the span of the speaker's words.
+    start_ms, end_ms: the span of the speaker's words. skipped_by: the stage that left the clause unspoken on purpose,
+    because it was too late (row S8, `streams.lag`); the record then stands for the whole clause, has no sound, and
+    takes no number of its own (sequence is that of the next). Empty: it is spoken.
     """
 
     utterance_id: str
@@ -187,12 +189,15 @@ class SpeechPart(_Record, frozen=True, kw_only=True, tag="speech"):
     parts: int = 1
     offset_bytes: int = 0
     total_bytes: int = 0
+    skipped_by: str = ""
 
 
 class Receipt(_Record, frozen=True, kw_only=True, tag="receipt"):
     """What became of one message to the listeners of one language (row B4).
 
-    of: what was sent. reached, gone, failed, dropped: numbers of listeners. clause: -1 for a caption.
+    of: what was sent. reached, gone, failed, dropped: numbers of listeners. clause: -1 for a caption. skipped_by: the
+    stage (`translate` or `broadcast`) that left the clause unspoken because it was too late (row S8): so many
+    listeners were told that. Empty: it was spoken.
     """
 
     of: Literal["caption", "speech", "event"]
@@ -207,6 +212,7 @@ class Receipt(_Record, frozen=True, kw_only=True, tag="receipt"):
     audio_ms: int = 0
     start_ms: int = 0
     end_ms: int = 0
+    skipped_by: str = ""
 
 
 Record: TypeAlias = (

@@ -7,6 +7,8 @@ record, `*_WRITTEN` the arrival time that Kinesis notes, `*_CALLED` and `*_ANSWE
 from typing import Final
 
 CAPTURED: Final = "captured"
+SPOKEN: Final = "spoken"
+"""The same on the gateway's clock (`stages.transcribe.speaker_clock`): lateness is counted from here, no hop begins."""
 ADMITTED: Final = "admitted"
 AUDIO_WRITTEN: Final = "audioWritten"
 TRANSCRIBE_READ: Final = "transcribeRead"

@@ -16,10 +16,12 @@ from stages.broadcast.settings import BroadcastSettings
 from streams import state as snapshots
 from streams import times
 from streams.errors import Failure
+from streams.lag import LagBudget, lag_ms
 from streams.records import Caption, Receipt, Record, SessionEvent, SpeechPart
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Reject, Reply, StageBuilder
 
 VERSION: Final = 1
+STAGE: Final = "broadcast"
 REMEMBERED: Final = 512
 """Ids of records that were delivered: more than the driver gives again after a crash, some minutes of a session."""
 CLAUSES_REMEMBERED: Final = 32
@@ -32,21 +34,26 @@ class BroadcastState(msgspec.Struct):
     """The snapshot: ids of the last records that were given to listeners.
 
     lacking: of clauses whose last record is still to come, how many listeners lack a part: gone, failed, dropped.
+    behind: languages whose last clause this stage left out as too late.
     """
 
     v: int = VERSION
     delivered: list[str] = []
     lacking: dict[str, tuple[int, int, int]] = {}
+    behind: list[str] = []
 
 
 class Broadcast:
     """A `Stage`."""
 
-    def __init__(self, session_id: str, snapshot: bytes | None) -> None:
+    def __init__(self, session_id: str, settings: BroadcastSettings, snapshot: bytes | None) -> None:
         state = snapshots.decode(snapshot, BroadcastState, VERSION) if snapshot is not None else BroadcastState()
         self._session_id = session_id
         self._known: OrderedDict[str, None] = OrderedDict.fromkeys(state.delivered)
         self._lacking: OrderedDict[str, tuple[int, int, int]] = OrderedDict(state.lacking)
+        self._budget = LagBudget.of(settings.lag_partials_s, settings.lag_speech_s, settings.lag_resume_s)
+        self._behind = set(state.behind)
+        self._left_out: dict[str, str] = {}  # by language, the clause that was left out last: its other parts are too
         self._waiting: deque[tuple[Input, Deliverable]] = deque()
         self._queueing: str | None = None  # the call whose record has no place in the lanes yet
         self._under_way: dict[str, tuple[Input, Deliverable]] = {}
@@ -86,7 +93,8 @@ class Broadcast:
 
     def snapshot(self) -> bytes:
         """What was given to listeners; it is stored only when the deliveries are over."""
-        return snapshots.encode(BroadcastState(delivered=list(self._known), lacking=dict(self._lacking)))
+        state = BroadcastState(delivered=list(self._known), lacking=dict(self._lacking), behind=sorted(self._behind))
+        return snapshots.encode(state)
 
     def on_emitted(self, record: Record) -> None:
         """Learn from a receipt what was delivered since the snapshot."""
@@ -94,6 +102,7 @@ class Broadcast:
             match record.of:
                 case "speech":
                     self._remember(_clause_id(record.utterance_id, record.clause, record.language))
+                    self._note(record.language, left_out=record.skipped_by == STAGE)
                 case "caption":
                     self._remember(_final_id(record.utterance_id, record.language))
                 case "event":
@@ -110,12 +119,44 @@ class Broadcast:
         return True
 
     def _pump(self, now_ms: int) -> Iterator[Effect]:
-        if self._waiting and self._queueing is None:
-            received, record = self._waiting.popleft()
+        while self._waiting and self._queueing is None:
+            received, waited = self._waiting.popleft()
+            record = self._in_time(waited, lag_ms(waited.times_ms, received.written_ms, now_ms))
+            if record is None:
+                if isinstance(waited, Caption):
+                    yield Count("PartialsSkipped")
+                yield Done(received.position)
+                continue
+            if record is not waited:
+                yield Count("SpeechSkipped")
             self._calls += 1
             self._queueing = f"deliver-{self._calls}"
             self._under_way[self._queueing] = (received, record)
             yield Call(self._queueing, Deliver(record, now_ms // 1000))
+
+    def _in_time(self, record: Deliverable, late_ms: int) -> Deliverable | None:
+        """What listeners get of it, late as it is; None: nothing.
+
+        A clause is spoken or left out as a whole, as its first part finds it.
+        """
+        if isinstance(record, Caption):
+            is_partial = not record.final and record.committed < len(record.text)
+            return None if is_partial and late_ms > self._budget.partials_ms else record
+        if not isinstance(record, SpeechPart) or record.skipped_by:
+            return record
+        clause_id = _clause_id(record.utterance_id, record.clause, record.language)
+        if record.part:
+            return None if self._left_out.get(record.language) == clause_id else record
+        left_out = self._budget.leaves_out(late_ms, behind=record.language in self._behind)
+        self._note(record.language, left_out=left_out)
+        if not left_out:
+            return record
+        self._left_out[record.language] = clause_id
+        self._remember(clause_id)
+        return msgspec.structs.replace(record, pcm=b"", part=0, parts=1, total_bytes=0, skipped_by=STAGE)
+
+    def _note(self, language: str, *, left_out: bool) -> None:
+        (self._behind.add if left_out else self._behind.discard)(language)
 
     def _finish(self, received: Input, record: Deliverable, reply: Reply, now_ms: int) -> Iterator[Effect]:
         if reply.failure is not None or not isinstance(reply.value, Delivered):
@@ -172,7 +213,8 @@ def _receipt(received: Input, record: Deliverable, delivered: Delivered, now_ms:
         case SessionEvent():
             return replace(base, utterance_id=record.event_id)
         case SpeechPart() if record.part == record.parts - 1:
-            of_clause = replace(base, of="speech", clause=record.clause, audio_ms=clause_duration_ms(record))
+            audio_ms, skipped_by = clause_duration_ms(record), record.skipped_by
+            of_clause = replace(base, of="speech", clause=record.clause, audio_ms=audio_ms, skipped_by=skipped_by)
         case Caption(final=True):
             of_clause = replace(base, of="caption")
         case _:
@@ -211,6 +253,6 @@ def builder(settings: BroadcastSettings) -> StageBuilder:
     """Makes sessions' stages."""
 
     def build(session_id: str, snapshot: bytes | None) -> Broadcast:
-        return Broadcast(session_id, snapshot)
+        return Broadcast(session_id, settings, snapshot)
 
     return build

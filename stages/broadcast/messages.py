@@ -2,6 +2,13 @@
 
 A message with sound is below the gateway's frame of 32 KiB as a whole. A listener drops repeats by (utteranceId,
 clause, part) and (utteranceId, revision), so both must come out the same whenever a record is sent again.
+
+    caption           an utterance's text so far
+    translatedAudio   a part of a clause's speech
+    speechSkipped     a clause is too late to be spoken and will not be; captions have its text. From the first of these
+                      to the next `translatedAudio` a client may say that speech is behind. A clause of which sound has
+                      come is heard all the same; who does not know the message misses nothing but the reason.
+    broadcastPaused, broadcastResumed, broadcastMuted, broadcastUnmuted, volumeChanged, sessionEnded
 """
 
 import base64
@@ -36,8 +43,10 @@ def messages(record: Caption | SpeechPart | SessionEvent, timestamp_s: int) -> l
     match record:
         case Caption():
             return [_encoder.encode(_caption(record, timestamp_s))]
-        case SpeechPart():
+        case SpeechPart(skipped_by=""):
             return _speech(record, timestamp_s)
+        case SpeechPart():
+            return [_skipped(record, timestamp_s)]
         case SessionEvent():
             event = _event(record, timestamp_s)
             return [_encoder.encode(event)] if event else []
@@ -78,6 +87,23 @@ def _event(event: SessionEvent, timestamp_s: int) -> dict[str, Any] | None:
     if event.event == "ended":
         message["reason"] = event.reason
     return message
+
+
+def _skipped(speech: SpeechPart, timestamp_s: int) -> bytes:
+    message = {
+        "type": "speechSkipped",
+        "sessionId": speech.session_id,
+        "utteranceId": speech.utterance_id,
+        "clause": speech.clause,
+        "language": speech.language,
+        "reason": "late",
+        "text": speech.text,
+        "startMs": speech.start_ms,
+        "endMs": speech.end_ms,
+        "timestamp": timestamp_s,
+    }
+    encoded = _encoder.encode(message)
+    return encoded if len(encoded) <= MAX_MESSAGE_BYTES else _encoder.encode(message | {"text": ""})
 
 
 def _speech(speech: SpeechPart, timestamp_s: int) -> list[bytes]:

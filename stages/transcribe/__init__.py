@@ -7,6 +7,7 @@
     utterances  results become partials, clauses and finals
     clauses     where a clause ends
     horizon     which words are new (the rule that makes kills and reconnections harmless)
+    speaker_clock  when something was said, on our own clock
     state       the snapshot
     requests    what is asked of the recogniser, and what it answers
     recogniser  the adapter to Amazon Transcribe Streaming; the only file that imports its client

@@ -18,10 +18,12 @@ from stages.transcribe.feed import Feed
 from stages.transcribe.feeding import QUIET_MS, Feeding
 from stages.transcribe.requests import Ended, Heard, Result
 from stages.transcribe.settings import TranscribeSettings
+from stages.transcribe.speaker_clock import SpeakerClock
 from stages.transcribe.utterances import HeardResult, Outcome, Utterances
 from streams import times
 from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure
+from streams.lag import lag_ms
 from streams.records import AudioChunk, Record, SessionEvent, Transcript, Word
 from streams.stage import Count, Done, Effect, Emit, Input, Position, Reject, Reply, StageBuilder
 from streams.timeline import Passed, Timeline
@@ -57,6 +59,8 @@ class Transcribe:
         self._covered = state.covered_ms * SAMPLES_PER_MS
         self._silent = 0  # up to here nothing more can be recognised, though no final says so
         self._waiting: deque[_Waiting] = deque()
+        self._speaker_clock = SpeakerClock(state.speaker_clock)
+        self._late_partial_ms = settings.lag_partials_s * 1_000
         self._passed_on: deque[str] = deque(state.events, maxlen=EVENTS_REMEMBERED)
         self._ended = state.ended
         self._over = state.ended  # even the last word is out: what comes again has been dealt with
@@ -127,6 +131,7 @@ class Transcribe:
                 source_language=self._utterances.language,
                 events=list(self._passed_on),
                 ended=self._ended,
+                speaker_clock=self._speaker_clock.state,
             )
         )
 
@@ -155,6 +160,8 @@ class Transcribe:
         elif not chunk.pcm:
             yield Done(received.position)
         else:
+            if chunk.captured_at_ms is not None:
+                self._speaker_clock.note(chunk.captured_at_ms, chunk.admitted_at_ms)
             yield from self._take(self._timeline.push(received, now_ms), now_ms)
 
     def _take(self, passed: Passed, now_ms: int) -> Iterator[Effect]:
@@ -250,9 +257,22 @@ class Transcribe:
         for transcript, answered_ms in outcomes:
             while transcript.status != "partial" and self._waiting and self._is_before(self._waiting[0], transcript):
                 yield from self._pass_on(self._waiting.popleft())
-            hops = self._audio.times_at(transcript.end_ms) | {times.RECOGNISED: answered_ms}
+            hops = self._hops(transcript.end_ms) | {times.RECOGNISED: answered_ms}
+            if transcript.status == "partial" and transcript.words and self._is_late(hops, now_ms):
+                yield Count("PartialsSkipped")
+                continue
             yield Emit(msgspec.structs.replace(transcript, times_ms=hops, timestamp=now_ms))
             yield Count("TranscriptionForwardingLatency", max(0, now_ms - answered_ms), "Milliseconds")
+
+    def _hops(self, media_ms: int) -> dict[str, int]:
+        """When the sound just before this media time was made, and passed each hop."""
+        hops = self._audio.times_at(media_ms)
+        if times.ADMITTED in hops:
+            hops[times.SPOKEN] = self._speaker_clock.spoken_ms(hops.get(times.CAPTURED), hops[times.ADMITTED])
+        return hops
+
+    def _is_late(self, hops: dict[str, int], now_ms: int) -> bool:
+        return lag_ms(hops, now_ms, now_ms) > self._late_partial_ms
 
     def _is_before(self, waiting: _Waiting, transcript: Transcript) -> bool:
         return waiting.event.event != "ended" and waiting.media_ms <= transcript.start_ms

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from stages.transcribe.speaker_clock import SpeakerClockState
 from streams import state as snapshots
 from streams.records import Word
 from streams.timeline import TimelineState
@@ -38,6 +39,7 @@ class TranscribeState(msgspec.Struct):
     source_language: str = ""
     events: list[str] = []
     ended: bool = False
+    speaker_clock: SpeakerClockState = msgspec.field(default_factory=SpeakerClockState)
 
 
 def encode(state: TranscribeState) -> bytes:

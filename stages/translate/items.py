@@ -7,6 +7,7 @@ from stages.translate.emitted import ClauseId
 from stages.translate.state import Utterance
 from streams import times
 from streams.errors import Failure
+from streams.lag import lag_ms
 from streams.records import Dynamics, SessionEvent, Transcript, Word
 from streams.stage import Call, Done, Effect, Input, Position, Reject, Request
 
@@ -39,6 +40,7 @@ class TranscriptItem:
             times.TRANSCRIPTS_WRITTEN: received.written_ms,
             times.TRANSLATE_READ: received.read_ms,
         }
+        self.written_ms = received.written_ms
         self.languages: list[str] | None = None
         self.dynamics: Dynamics | None = None
         self.pending = 0
@@ -48,6 +50,10 @@ class TranscriptItem:
     def clause_id(self) -> ClauseId:
         """As its captions name it."""
         return ClauseId(self.transcript.utterance_id, self.end_ms)
+
+    def lag_ms(self, now_ms: int) -> int:
+        """How late its words are."""
+        return lag_ms(self.transcript.times_ms, self.written_ms, now_ms)
 
     def finish_one(self, failure: Failure | None = None) -> Iterator[Effect]:
         """One language is finished; with the last, the input is settled."""

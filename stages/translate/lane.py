@@ -1,12 +1,16 @@
 """One language of one session: captions and speech, each in the order of the clauses. Pure.
 
 Captions go out as soon as the text is there, ahead of the speech. The calls of the next clauses are under way while one
-is synthesised, but what they give waits for its turn.
+is synthesised, but what they give waits for its turn. Of a clause that is too late to be spoken, that is told in its
+turn.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from typing import Final
+
+import msgspec
 
 from stages.translate.emitted import Emitted
 from stages.translate.items import OpenCalls, TranscriptItem, joined
@@ -15,12 +19,16 @@ from stages.translate.requests import Synthesize, Synthesized, Translate, Transl
 from stages.translate.state import Text
 from streams import times
 from streams.errors import Failure
+from streams.lag import LagBudget
 from streams.languages import base_language
-from streams.records import NEUTRAL, Caption, Dynamics, SpeechPart
+from streams.records import NEUTRAL, SAMPLE_RATE_HZ, Caption, Dynamics, SpeechPart
 from streams.stage import Count, Effect, Emit, Reply
 
 PART_BYTES = 480_000
 """Sound in one record, 15 s: a record is 1 MB at the most. All parts of a clause but the last have this size."""
+STAGE: Final = "translate"
+UNSPOKEN: Final = Synthesized(b"", "", "", SAMPLE_RATE_HZ)
+"""What a clause sounds like that is too late to be spoken."""
 
 
 class Job:
@@ -34,6 +42,8 @@ class Job:
         """The last part that was out before a restore."""
         self.is_silent = False
         """Whether it is not to be spoken (any more)."""
+        self.is_late = False
+        """Whether it is left unspoken because it is too late."""
         self.speech: Synthesized | None = None
         self.failure: Failure | None = None
         self.asked = ""
@@ -48,7 +58,8 @@ class Job:
     @property
     def is_ready(self) -> bool:
         """Whether its turn to speak, or to be passed over, may come."""
-        return self.is_silent or self.failure is not None or self.text == "" or self.speech is not None
+        over = self.is_silent or self.is_late or self.failure is not None
+        return over or self.text == "" or self.speech is not None
 
     @property
     def wants_translation(self) -> bool:
@@ -62,15 +73,25 @@ class Job:
 
 
 class Lane:
-    """Captions and speech of one language. clauses_ahead: clauses with calls under way."""
+    """Captions and speech of one language. clauses_ahead: clauses with calls under way.
+
+    spoken: how many clauses have been. behind: whether the last one was left out as too late.
+    """
 
     def __init__(
-        self, language: str, session_id: str, clauses_ahead: int, spoken: int, calls: "OpenCalls[Job | TranscriptItem]"
+        self,
+        language: str,
+        session_id: str,
+        clauses_ahead: int,
+        budget: LagBudget,
+        calls: "OpenCalls[Job | TranscriptItem]",
     ) -> None:
         self.language = language
-        self.spoken = spoken
+        self.spoken = 0
+        self.behind = False
         self._session_id = session_id
         self._clauses_ahead = clauses_ahead
+        self._budget = budget
         self._calls = calls
         self._captions: deque[Job | TranscriptItem] = deque()
         self._speech: deque[Job] = deque()
@@ -95,7 +116,7 @@ class Lane:
             self._captions.pop()
         self._captions.append(item)
 
-    def advance(self) -> Iterator[Effect]:
+    def advance(self, now_ms: int) -> Iterator[Effect]:
         """All that can be done now."""
         while True:
             for job in islice(self._speech, self._clauses_ahead):
@@ -105,12 +126,18 @@ class Lane:
                 yield from self._emit_caption(self._captions.popleft())
             for job in islice(self._speech, self._clauses_ahead):
                 if job.wants_speech:
-                    yield from self._ask_speech(job)
+                    job.is_late = self._is_late(job, now_ms)
+                    if not job.is_late:
+                        yield from self._ask_speech(job)
             if not self._speech or not self._speech[0].is_ready:
                 return
-            yield from self._speak(self._speech.popleft())
+            yield from self._speak(self._speech.popleft(), now_ms)
 
-    def on_reply(self, job: Job, reply: Reply) -> Iterator[Effect]:
+    def _is_late(self, job: Job, now_ms: int) -> bool:
+        """Too late to be spoken, now and at any later time; never, once a part of it is out."""
+        return job.spoken is None and self._budget.leaves_out(job.item.lag_ms(now_ms), behind=self.behind)
+
+    def on_reply(self, job: Job, reply: Reply, now_ms: int) -> Iterator[Effect]:
         """A call of mine is answered."""
         job.asked = ""
         if reply.failure is not None:
@@ -124,7 +151,7 @@ class Lane:
             job.speech = reply.value
             job.hops[times.SYNTHESIS_CALLED] = reply.called_ms
             job.hops[times.SYNTHESIS_ANSWERED] = reply.answered_ms
-        yield from self.advance()
+        yield from self.advance(now_ms)
 
     def _ask_translation(self, job: Job) -> Iterator[Effect]:
         source = base_language(job.item.transcript.source_language)
@@ -175,37 +202,44 @@ class Lane:
         )
         return Emit(caption)
 
-    def _speak(self, job: Job) -> Iterator[Effect]:
-        if job.speech is not None and job.speech.pcm:
-            sequence = self.spoken if job.spoken is None else job.spoken.sequence
-            self.spoken = max(self.spoken, sequence + 1)
-            yield from self._parts(job, job.speech, sequence)
+    def _speak(self, job: Job, now_ms: int) -> Iterator[Effect]:
+        if job.is_late or (job.speech is not None and self._is_late(job, now_ms)):
+            self.behind = True
+            yield Count("SpeechSkipped")
+            yield Emit(self._part(job, UNSPOKEN, self.spoken))
+        elif job.speech is not None and job.speech.pcm:
+            self.behind = False
+            yield from self._parts(job, job.speech)
         yield from job.item.finish_one(job.failure)
 
-    def _parts(self, job: Job, speech: Synthesized, sequence: int) -> Iterator[Effect]:
-        item = job.item
-        total = len(speech.pcm)
-        parts = -(-total // PART_BYTES)
+    def _parts(self, job: Job, speech: Synthesized) -> Iterator[Effect]:
+        sequence = self.spoken if job.spoken is None else job.spoken.sequence
+        self.spoken = max(self.spoken, sequence + 1)
+        whole = self._part(job, speech, sequence)
+        parts = -(-whole.total_bytes // PART_BYTES)
         for part in range(job.spoken.part + 1 if job.spoken else 0, parts):
             offset = part * PART_BYTES
-            record = SpeechPart(
-                session_id=self._session_id,
-                utterance_id=item.transcript.utterance_id,
-                clause=item.clause,
-                language=self.language,
-                sequence=sequence,
-                text=job.text or "",
-                ssml=speech.ssml,
-                voice=speech.voice,
-                dynamics=job.dynamics,
-                sample_rate_hz=speech.sample_rate_hz,
-                pcm=speech.pcm[offset : offset + PART_BYTES],
-                start_ms=item.start_ms,
-                end_ms=item.end_ms,
-                part=part,
-                parts=parts,
-                offset_bytes=offset,
-                total_bytes=total,
-                times_ms=item.hops | job.hops,
-            )
-            yield Emit(record)
+            pcm = whole.pcm[offset : offset + PART_BYTES]
+            yield Emit(msgspec.structs.replace(whole, pcm=pcm, part=part, parts=parts, offset_bytes=offset))
+
+    def _part(self, job: Job, speech: Synthesized, sequence: int) -> SpeechPart:
+        """The whole clause as one record."""
+        item = job.item
+        return SpeechPart(
+            session_id=self._session_id,
+            utterance_id=item.transcript.utterance_id,
+            clause=item.clause,
+            language=self.language,
+            sequence=sequence,
+            text=job.text or "",
+            ssml=speech.ssml,
+            voice=speech.voice,
+            dynamics=job.dynamics,
+            sample_rate_hz=speech.sample_rate_hz,
+            pcm=speech.pcm,
+            start_ms=item.start_ms,
+            end_ms=item.end_ms,
+            total_bytes=len(speech.pcm),
+            skipped_by=STAGE if speech is UNSPOKEN else "",
+            times_ms=item.hops | job.hops,
+        )

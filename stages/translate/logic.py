@@ -18,6 +18,7 @@ from stages.translate.requests import FindDynamics, FindLanguages, FoundDynamics
 from stages.translate.settings import TranslateSettings
 from stages.translate.state import Text, TranslateState, Utterance
 from streams.errors import Failure
+from streams.lag import LagBudget, lag_ms
 from streams.languages import base_language
 from streams.records import NEUTRAL, Caption, Record, SessionEvent, SpeechPart, Transcript
 from streams.stage import Count, Done, Effect, Emit, Input, Reject, Reply, StageBuilder
@@ -40,8 +41,10 @@ class Translation:
         self._emitted = Emitted()
         self._calls: OpenCalls[Job | TranscriptItem] = OpenCalls()
         self._lanes: dict[str, Lane] = {}
+        self._budget = LagBudget.of(settings.lag_partials_s, settings.lag_speech_s, settings.lag_resume_s)
         for language, spoken in state.spoken.items():
             self._lane(language).spoken = spoken
+            self._lane(language).behind = language in state.behind
         self._queue: deque[TranscriptItem | EventItem] = deque()  # not yet given to lanes
         self._active: deque[TranscriptItem] = deque()  # given to lanes, not finished
 
@@ -51,23 +54,23 @@ class Translation:
         """Take a transcript or an event."""
         match received.record:
             case Transcript() as transcript:
-                effects = list(self._on_transcript(received, transcript))
+                effects = list(self._on_transcript(received, transcript, now_ms))
             case SessionEvent() as event:
                 effects = list(self._on_event(received, event))
             case other:
                 failure = Failure("UnexpectedRecord", f"{type(other).__name__} among transcripts", retryable=False)
                 effects = [Reject(received.position, failure)]
-        return [*effects, *self._distribute()]
+        return [*effects, *self._distribute(now_ms)]
 
     def on_reply(self, reply: Reply, now_ms: int) -> Iterable[Effect]:
         """Take what a service answers."""
         owner = self._calls.take(reply.call_id)
         effects: list[Effect] = []
         if isinstance(owner, Job):
-            effects += owner.lane.on_reply(owner, reply)
+            effects += owner.lane.on_reply(owner, reply, now_ms)
         elif owner is not None:
-            effects += self._on_answer(owner, reply)
-        return [*effects, *self._distribute()]
+            effects += self._on_answer(owner, reply, now_ms)
+        return [*effects, *self._distribute(now_ms)]
 
     def on_timer(self, now_ms: int) -> Iterable[Effect]:
         """Nothing waits for a time."""
@@ -90,6 +93,7 @@ class Translation:
                 utterances=dict(self._utterances),
                 spoken={language: lane.spoken for language, lane in self._lanes.items()},
                 events=list(self._events),
+                behind=[language for language, lane in self._lanes.items() if lane.behind],
             )
         )
 
@@ -101,13 +105,22 @@ class Translation:
             case SpeechPart():
                 self._emitted.note_speech(record)
                 lane = self._lane(record.language)
-                lane.spoken = max(lane.spoken, record.sequence + 1)
+                lane.behind = bool(record.skipped_by)
+                if not lane.behind:
+                    lane.spoken = max(lane.spoken, record.sequence + 1)
             case SessionEvent():
                 self._events.append(record.event_id)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
-    def _on_transcript(self, received: Input, transcript: Transcript) -> Iterator[Effect]:
+    def _on_transcript(self, received: Input, transcript: Transcript, now_ms: int) -> Iterator[Effect]:
+        if (
+            transcript.is_partial
+            and lag_ms(transcript.times_ms, received.written_ms, now_ms) > self._budget.partials_ms
+        ):
+            yield Count("PartialsSkipped")
+            yield Done(received.position)
+            return
         words = self._horizon.new_words(transcript.words) if transcript.status != "final" else []
         known = transcript.utterance_id in self._utterances
         if not (known if transcript.status == "final" else words):
@@ -150,24 +163,24 @@ class Translation:
 
     # --- answers -------------------------------------------------------------------------------------------------
 
-    def _on_answer(self, item: TranscriptItem, reply: Reply) -> Iterator[Effect]:
+    def _on_answer(self, item: TranscriptItem, reply: Reply, now_ms: int) -> Iterator[Effect]:
         match reply.value:
             case Languages(codes):
                 item.languages = codes
             case FoundDynamics(dynamics):
                 item.dynamics = dynamics
-                yield from self._advance()
+                yield from self._advance(now_ms)
             case _ if item.languages is None:
                 item.languages = []
                 item.failure = reply.failure
             case _:
                 item.dynamics = NEUTRAL
                 yield Count("EmotionExtractionErrors")
-                yield from self._advance()
+                yield from self._advance(now_ms)
 
     # --- what follows --------------------------------------------------------------------------------------------
 
-    def _distribute(self) -> Iterator[Effect]:
+    def _distribute(self, now_ms: int) -> Iterator[Effect]:
         """Give the lanes, in order, what is known well enough."""
         while self._queue:
             head = self._queue[0]
@@ -184,22 +197,23 @@ class Translation:
                 return
             else:
                 self._queue.popleft()
-                yield from self._start(head, head.languages)
+                yield from self._start(head, head.languages, now_ms)
 
-    def _start(self, item: TranscriptItem, listening: list[str]) -> Iterator[Effect]:
+    def _start(self, item: TranscriptItem, listening: list[str], now_ms: int) -> Iterator[Effect]:
         match item.transcript.status:
             case "partial":
                 own = base_language(item.transcript.source_language)
                 if own in listening and item.start_ms >= self._emitted.captioned_ms(own):
                     self._lane(own).add_caption(item)
-                    yield from self._lane(own).advance()
+                    yield from self._lane(own).advance(now_ms)
                 yield Done(item.position)
             case "clause":
-                yield from self._start_clause(item, self._emitted.languages(item.clause_id, listening))
+                languages = self._emitted.languages(item.clause_id, listening)
+                yield from self._start_clause(item, languages, now_ms)
             case "final":
-                yield from self._start_final(item)
+                yield from self._start_final(item, now_ms)
 
-    def _start_clause(self, item: TranscriptItem, languages: list[str]) -> Iterator[Effect]:
+    def _start_clause(self, item: TranscriptItem, languages: list[str], now_ms: int) -> Iterator[Effect]:
         if not languages:
             yield Reject(item.position, item.failure) if item.failure else Done(item.position)
             return
@@ -210,9 +224,9 @@ class Translation:
             item.dynamics = NEUTRAL
         for language in languages:
             self._lane(language).add_clause(item, self._emitted)
-            yield from self._lane(language).advance()
+            yield from self._lane(language).advance(now_ms)
 
-    def _start_final(self, item: TranscriptItem) -> Iterator[Effect]:
+    def _start_final(self, item: TranscriptItem, now_ms: int) -> Iterator[Effect]:
         """Every lane closes the utterance after what it has of it."""
         utterance_id = item.transcript.utterance_id
         self._utterances.pop(utterance_id, None)
@@ -223,20 +237,20 @@ class Translation:
         self._begin(item, len(lanes))
         for lane in lanes:
             lane.add_caption(item)
-            yield from lane.advance()
+            yield from lane.advance(now_ms)
 
     def _begin(self, item: TranscriptItem, languages: int) -> None:
         item.pending = languages
         self._active.append(item)
 
-    def _advance(self) -> Iterator[Effect]:
+    def _advance(self, now_ms: int) -> Iterator[Effect]:
         for lane in self._lanes.values():
-            yield from lane.advance()
+            yield from lane.advance(now_ms)
 
     def _lane(self, language: str) -> Lane:
         if language not in self._lanes:
             ahead = self._settings.clauses_ahead
-            self._lanes[language] = Lane(language, self._session_id, ahead, 0, self._calls)
+            self._lanes[language] = Lane(language, self._session_id, ahead, self._budget, self._calls)
         return self._lanes[language]
 
     def _on_emitted_caption(self, caption: Caption) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from streams.lag import PARTIALS_S, RESUME_S, SPEECH_S, PartialsS, ResumeS, SpeechS
+
 
 class TranslateSettings(msgspec.Struct, frozen=True):
     """Read from the environment by `streams.settings.load`, each field under its name in capitals.
@@ -13,6 +15,8 @@ class TranslateSettings(msgspec.Struct, frozen=True):
     emotions are not used. emotion_wait_ms: how long speech waits for the emotion of its last moments. listeners_ttl_ms:
     how stale the languages with a listener may be (row W9 wants changes within 500). clauses_ahead: clauses of one
     language of one session under way at once. translate_terminology: the name of a custom terminology, or empty.
+    lag_partials_s, lag_speech_s, lag_resume_s: how late partials and speech may be, and speech once some was left out
+    (row S8).
     """
 
     enable_emotion_detection: Literal["true", "false"] = "true"
@@ -21,3 +25,6 @@ class TranslateSettings(msgspec.Struct, frozen=True):
     listeners_ttl_ms: Annotated[int, Meta(ge=0, le=500)] = 400
     clauses_ahead: Annotated[int, Meta(ge=1, le=10)] = 3
     translate_terminology: Annotated[str, Meta(pattern="^([A-Za-z0-9_-]{1,256})?$")] = ""
+    lag_partials_s: PartialsS = PARTIALS_S
+    lag_speech_s: SpeechS = SPEECH_S
+    lag_resume_s: ResumeS = RESUME_S

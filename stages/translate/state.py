@@ -26,7 +26,8 @@ class Utterance(msgspec.Struct):
 
 
 class TranslateState(msgspec.Struct):
-    """All of it. spoken: clauses spoken so far, by language. events: ids of the last session events passed on."""
+    """All of it. spoken: clauses spoken so far, by language. events: ids of the last session events passed on. behind:
+    languages whose last clause was left out as too late."""
 
     v: int = VERSION
     horizon_ms: int = 0
@@ -34,6 +35,7 @@ class TranslateState(msgspec.Struct):
     utterances: dict[str, Utterance] = {}
     spoken: dict[str, int] = {}
     events: list[str] = []
+    behind: list[str] = []
 
 
 def encode(state: TranslateState) -> bytes:

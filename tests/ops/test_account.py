@@ -78,3 +78,9 @@ def test_of_tones_it_is_exact() -> None:
     pcm = np.asarray(script.render())
     assert unheard_ms(pcm, [first, second]) == 0
     assert 2 * tones.WORD_MS - 20 <= unheard_ms(pcm, [first]) <= 2 * tones.WORD_MS + 20
+
+
+def test_what_was_too_late_and_said_to_be_is_not_lost() -> None:
+    spoken = [said(0, clause) for clause in range(3)]
+    assert account(spoken, [heard(0, 0, 0)], {("s:0", 0), ("s:0", 1)}) == Account(1, 0, 0, 1)
+    assert Account(1, 2, 3, 4).plus(Account(1, 1, 1, 1)) == Account(2, 3, 4, 5)

@@ -65,3 +65,10 @@ def test_an_overtaken_caption_is_not_shown() -> None:
     ear.take(caption(2, "b", final=True), 1)
     ear.take(caption(1, "a"), 2)
     assert [shown.text for shown in ear.captions] == ["b"]
+
+
+def test_what_is_too_late_to_be_spoken_is_noted() -> None:
+    ear = Ear()
+    ear.take({"type": "speechSkipped", "utteranceId": "u", "clause": 3}, 1)
+    assert ear.skipped == {("u", 3)}
+    assert ear.heard == []

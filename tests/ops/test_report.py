@@ -89,6 +89,7 @@ def a_report() -> Report:
         lost=0,
         duplicated=0,
         reordered=0,
+        skipped=0,
         audible_ms=1000,
         unheard_ms=0,
         not_told=0,
@@ -120,7 +121,9 @@ def test_every_listener_is_accounted_for() -> None:
 
 def test_json_has_the_keys_that_programs_read() -> None:
     found = json.loads(msgspec.json.encode(a_report()))
-    assert {"session_id", "audio", "chunks", "said", "languages", "lost", "duplicated", "reordered"} <= set(found)
+    assert {"session_id", "audio", "chunks", "said", "languages", "lost", "duplicated", "reordered", "skipped"} <= set(
+        found
+    )
     assert {"audible_ms", "unheard_ms", "not_told"} <= set(found)
     assert set(found["hops_ms"]["end_to_end"]) == {"p50", "p95", "max"}
     assert set(found["said"][0]) == {"utterance_id", "start_ms", "end_ms", "text", "emotion"}

@@ -30,6 +30,10 @@ def test_each_shortcoming_is_a_sentence(changed: dict[str, Any], said: str) -> N
     assert said in found[0]
 
 
+def test_what_was_too_late_and_said_to_be_is_no_shortcoming() -> None:
+    assert not list(shortcomings(msgspec.structs.replace(a_report(), skipped=3), "tones"))
+
+
 def test_silence_needs_no_words() -> None:
     assert not list(shortcomings(msgspec.structs.replace(a_report(), said=[], audible_ms=0), "pocketsphinx"))
 

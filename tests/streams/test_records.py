@@ -145,3 +145,11 @@ def test_rubbish_is_a_bad_record_and_is_not_repeated(data: bytes) -> None:
 def test_audio_is_bytes_on_the_wire_not_base64() -> None:
     chunk = AudioChunk(session_id="s", connection="c", admitted_at_ms=0, pcm=bytes(3200))
     assert len(encode(chunk)) < 3200 + 120
+
+
+def test_a_clause_that_is_too_late_takes_one_field_more() -> None:
+    for kind in ("speech", "receipt"):
+        skipped = msgspec.structs.replace(EXAMPLES[kind], skipped_by="translate")
+        wire = msgspec.msgpack.decode(encode(skipped))
+        assert wire == msgspec.msgpack.decode(encode(EXAMPLES[kind])) | {"skippedBy": "translate"}
+        assert decode(encode(skipped)) == skipped

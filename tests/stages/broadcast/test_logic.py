@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from stages.broadcast.logic import REMEMBERED, builder
 from stages.broadcast.requests import Deliver, Delivered, Queued
 from stages.broadcast.settings import BroadcastSettings
+from streams import times
 from streams.errors import BadRecord, Failure, NewerVersion
 from streams.records import AudioChunk, Caption, Receipt, Record, SessionEvent, SpeechPart
 from streams.stage import Call
 from tests.stages.broadcast.speech import SESSION, caption, event, speech
-from tests.support.stage_driver import Owner, World
+from tests.support.stage_driver import START_MS, Owner, World
 
 BUILD = builder(BroadcastSettings())
 
@@ -195,3 +196,77 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_with_a_receipt_is_posted
     assert sorted(receipts) == list(range(20))
     assert isinstance(records[0], Caption)
     assert isinstance(heard[-1], SessionEvent)
+
+
+def _late(record: SpeechPart, late_ms: int) -> SpeechPart:
+    return msgspec.structs.replace(record, times_ms={times.SPOKEN: START_MS - late_ms})
+
+
+def test_what_piled_up_too_long_is_told_and_not_sent_until_the_speaker_is_near() -> None:
+    deliveries = Deliveries(1, 1)
+    w = world(deliveries)
+    for clause, late_ms in enumerate([44_000, 46_000, 20_000, 11_000, 9_000, 20_000]):
+        w.publish(_late(speech(clause), late_ms))
+    w.run_for(100)
+    sent = [record for record in deliveries.posted if isinstance(record, SpeechPart)]
+    assert [record.skipped_by for record in sent] == ["", "broadcast", "broadcast", "broadcast", "", ""]
+    assert all(bool(record.pcm) != bool(record.skipped_by) for record in sent)
+    receipts = [record for record in w.emitted() if isinstance(record, Receipt)]
+    assert [(r.clause, r.skipped_by, r.audio_ms) for r in receipts[:2]] == [(0, "", 1_000), (1, "broadcast", 0)]
+    assert sum(count.value for count in w.counts if count.metric == "SpeechSkipped") == 3
+
+
+def test_a_clause_is_left_out_or_spoken_as_a_whole() -> None:
+    deliveries = Deliveries(1, 1)
+    w = world(deliveries)
+    for clause, late in enumerate([(50_000, 50_000, 9_000), (9_000, 60_000, 60_000)]):
+        for part, late_ms in enumerate(late):
+            one = speech(clause, part=part, parts=3, offset_ms=1_000 * part, total_ms=3_000)
+            w.publish(_late(one, late_ms))
+    w.run_for(100)
+    sent = [(r.clause, r.part, r.skipped_by) for r in deliveries.posted if isinstance(r, SpeechPart)]
+    assert sent == [(0, 0, "broadcast"), (1, 0, ""), (1, 1, ""), (1, 2, "")]
+    assert [(r.clause, r.skipped_by) for r in w.emitted() if isinstance(r, Receipt)] == [(0, "broadcast"), (1, "")]
+    assert w.owner.driver.settled()
+
+
+def test_what_translate_left_out_has_its_receipt() -> None:
+    deliveries = Deliveries()
+    w = world(deliveries)
+    w.publish(msgspec.structs.replace(_late(speech(0), 50_000), pcm=b"", total_bytes=0, skipped_by="translate"))
+    w.publish(_late(speech(1), 20_000))
+    w.run_for(100)
+    assert [r.skipped_by for r in w.emitted() if isinstance(r, Receipt)] == ["translate", ""]
+
+
+def test_late_partial_captions_are_not_sent() -> None:
+    deliveries = Deliveries()
+    w = world(deliveries)
+    shown = [caption(1), caption(2), caption(3, final=True)]
+    shown = [msgspec.structs.replace(one, times_ms={times.SPOKEN: START_MS - 60_000}) for one in shown]
+    shown[1] = msgspec.structs.replace(shown[1], committed=2)
+    for one in shown:
+        w.publish(one)
+    w.run_for(100)
+    assert deliveries.posted == [shown[0], shown[2]]
+    assert [count.metric for count in w.counts if count.metric == "PartialsSkipped"] == ["PartialsSkipped"]
+
+
+def test_what_was_left_out_stays_out_for_the_next_owner() -> None:
+    deliveries = Deliveries(1, 1)
+    w = world(deliveries)
+    w.publish(_late(speech(0), 46_000))
+    w.run_for(20)
+    for saved in (w.saved, None):  # by its snapshot, if there is one, and by its receipts
+        w.owner.kill()
+        w.saved = saved
+        w.take_over()
+    w.publish(_late(speech(1), 20_000))
+    w.run_for(3_000)
+    w.owner.kill()
+    w.take_over()
+    w.publish(_late(speech(2), 20_000))
+    w.run_for(100)
+    assert [(r.clause, r.skipped_by) for r in w.emitted() if isinstance(r, Receipt)] == [
+        (clause, "broadcast") for clause in range(3)
+    ]

@@ -89,3 +89,22 @@ def test_events_that_say_more_or_nothing() -> None:
         "reason": "speaker",
     }
     assert decoded(event("created")) == []
+
+
+def test_speech_that_is_too_late_is_told_and_not_sent() -> None:
+    record = msgspec.structs.replace(speech(2), pcm=b"", skipped_by="translate")
+    assert decoded(record) == [
+        {
+            "type": "speechSkipped",
+            "sessionId": SESSION,
+            "utteranceId": f"{SESSION}:0",
+            "clause": 2,
+            "language": "es",
+            "reason": "late",
+            "text": "hola",
+            "startMs": 2_000,
+            "endMs": 2_900,
+            "timestamp": 1_700_000_000,
+        }
+    ]
+    assert decoded(msgspec.structs.replace(record, text="x" * 40_000))[0]["text"] == ""

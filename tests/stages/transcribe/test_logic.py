@@ -83,6 +83,7 @@ def test_a_clause_carries_the_hops_of_the_chunk_with_its_last_sound() -> None:
     assert clause.end_ms == 1_090
     assert {name: at_ms - START_MS for name, at_ms in clause.times_ms.items() if name != times.RECOGNISED} == {
         times.CAPTURED: 1_000,
+        times.SPOKEN: 1_100,
         times.ADMITTED: 1_100,
         times.AUDIO_WRITTEN: 1_105,
         times.TRANSCRIBE_READ: 1_105,
@@ -410,3 +411,24 @@ def test_nothing_follows_the_end_not_even_the_final_of_what_another_owner_left_o
     effects += stage.on_record(Input(Position("i", 10), end, 0, 0), START_MS)
     assert effects == [Done(Position("i", i)) for i in range(11)]
     assert stage.wake_at_ms() is None
+
+
+def test_partials_that_are_late_are_dropped_and_words_are_not() -> None:
+    talk = Talk(sentence("and then we all went down to the river and sat there for a while"), 8_000)
+    for answer_ms, seen in ((20, True), (700, False)):
+        world = world_of(talk, Habits(answer_ms=(answer_ms,)), lag_partials_s=0.5, stability_threshold=0.7)
+        speak(world, talk)
+        world.run_for(15_000)
+        assert any(record.is_partial for record in world.emitted() if isinstance(record, Transcript)) is seen
+        assert any(count.metric == "PartialsSkipped" for count in world.counts) is not seen
+        assert texts(clauses(world)) == texts(talk.words)
+
+
+def test_words_say_when_their_last_sound_was_made_by_the_gateways_clock() -> None:
+    world = world_of(TALK)
+    speak(world, TALK)
+    world.run_for(10_000)
+    for record in world.emitted():
+        if isinstance(record, Transcript) and record.status == "clause":
+            assert record.times_ms[times.SPOKEN] == record.times_ms[times.CAPTURED] + 100  # all came 100 ms later
+            assert 0 <= record.times_ms[times.CAPTURED] + 100 - START_MS - record.end_ms < 100

@@ -8,10 +8,13 @@ from stages.translate.lane import Job, Lane
 from stages.translate.prosody import prosody
 from stages.translate.requests import Synthesize, Synthesized, Translate, Translated
 from stages.translate.state import Utterance
+from streams.lag import LagBudget
 from streams.records import NEUTRAL, Caption, SpeechPart
 from streams.stage import Call, Effect, Emit, Input, Position, Reply
 from tests.stages.translate.services import LOUD
 from tests.stages.translate.transcripts import SESSION, transcript
+
+BUDGET = LagBudget.of(5, 45, 10)
 
 
 class Bench:
@@ -20,7 +23,8 @@ class Bench:
     def __init__(self, language: str = "es", ahead: int = 3, emitted: Emitted | None = None) -> None:
         self.known = emitted or Emitted()
         self.calls: OpenCalls[Job | TranscriptItem] = OpenCalls()
-        self.lane = Lane(language, SESSION, ahead, 0, self.calls)
+        self.lane = Lane(language, SESSION, ahead, BUDGET, self.calls)
+        self.now_ms = 0
         self.utterance = Utterance(0)
         self.open: list[Call] = []
         self.emitted: list[object] = []
@@ -30,7 +34,7 @@ class Bench:
         item = TranscriptItem(Input(Position("s", clause), record, 0, 0), record, self.utterance, record.words, clause)
         item.dynamics, item.pending = NEUTRAL, 1
         self.lane.add_clause(item, self.known)
-        self.note(list(self.lane.advance()))
+        self.note(list(self.lane.advance(self.now_ms)))
 
     def answer(self, kind: type, clause: int) -> None:
         call = next(c for c in self.open if isinstance(c.request, kind) and f"clause {clause}" in c.request.text)  # type: ignore[attr-defined]  # both kinds have a text
@@ -38,7 +42,7 @@ class Bench:
         job = self.calls.take(call.call_id)
         assert isinstance(job, Job)
         value = Translated(f"<clause {clause}>") if kind is Translate else Synthesized(b"12", "", "v", 16_000)
-        self.note(list(self.lane.on_reply(job, Reply(call.call_id, value))))
+        self.note(list(self.lane.on_reply(job, Reply(call.call_id, value), self.now_ms)))
 
     def note(self, effects: list[Effect]) -> None:
         self.open += [effect for effect in effects if isinstance(effect, Call)]

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from stages.translate.logic import builder
 from stages.translate.requests import FindDynamics, FindLanguages, Synthesize, Translate
 from stages.translate.settings import TranslateSettings
+from streams import times
 from streams.errors import NewerVersion
-from streams.records import NEUTRAL, AudioChunk, Caption, Record, SessionEvent, SpeechPart
+from streams.records import NEUTRAL, AudioChunk, Caption, Record, SessionEvent, SpeechPart, Transcript
 from streams.stage import Call
 from tests.stages.translate.services import LOUD, Services
 from tests.stages.translate.transcripts import SESSION, event, transcript
@@ -330,3 +331,90 @@ def test_killed_at_any_step_every_clause_is_said_once_in_order(
     assert isinstance(w.emitted()[-1], SessionEvent)
     assert Counter(r.event for r in w.emitted() if isinstance(r, SessionEvent)) == {"created": 1, "ended": 1}
     assert w.rejected == {}
+
+
+def _late(record: Transcript, spoken_ms: int) -> Transcript:
+    return msgspec.structs.replace(record, times_ms={times.SPOKEN: spoken_ms})
+
+
+def _backlog(w: World, clauses: int, every_ms: int = 2_000) -> None:
+    """Clauses that were said one after another until now, and come all at once."""
+    for i in range(clauses):
+        record = transcript("clause", f"clause number {i}", i * 900, clause=i)
+        w.publish(_late(record, w.now_ms - (clauses - i) * every_ms))
+
+
+def test_what_is_too_late_is_shown_and_not_spoken_until_the_speaker_is_near() -> None:
+    services = Services("es")
+    w = world(services)
+    _backlog(w, 30)
+    w.run_for(3_000)
+    told = speech(w.emitted(), "es")
+    assert [part.clause for part in told] == list(range(30))
+    late = [part for part in told if part.skipped_by]
+    assert [part.clause for part in late] == list(range(26))  # said 60 s to 10 s ago
+    assert all(part.skipped_by == "translate" and not part.pcm and part.parts == 1 for part in late)
+    assert late[0].text == "es(clause number 0)"
+    assert [part.sequence for part in told[26:]] == [0, 1, 2, 3]
+    assert services.count(Synthesize) == 4
+    assert captions(w.emitted(), "es")[-1].text.endswith("es(clause number 29)")
+    assert sum(count.value for count in w.counts if count.metric == "SpeechSkipped") == 26
+    assert w.rejected == {}
+
+
+def test_after_half_a_minute_all_is_spoken() -> None:
+    w = world(Services("es"))
+    _backlog(w, 19)  # the first 38 s ago
+    w.run_for(5_000)
+    assert [part.skipped_by for part in speech(w.emitted(), "es")] == [""] * 19
+
+
+def test_how_late_is_too_late_is_a_setting() -> None:
+    w = world(Services("es"), TranslateSettings(lag_speech_s=20, lag_resume_s=20))
+    _backlog(w, 15)
+    w.run_for(5_000)
+    assert sum(bool(part.skipped_by) for part in speech(w.emitted(), "es")) == 6  # 20 s ago and earlier
+
+
+def test_speech_that_the_voice_gave_too_late_is_not_spoken() -> None:
+    services = Services("es")
+    services.delay_ms = lambda call: 60_000 if isinstance(call.request, Synthesize) else 10
+    w = world(services)
+    w.publish(_late(transcript("clause", "one two", 0), w.now_ms))
+    w.run_for(61_000)
+    assert [part.skipped_by for part in speech(w.emitted(), "es")] == ["translate"]
+
+
+def test_late_partials_are_dropped() -> None:
+    services = Services("en")
+    w = world(services)
+    late = w.publish(_late(transcript("partial", "one", 0), w.now_ms - 5_001))
+    w.publish(_late(transcript("partial", "one two", 0), w.now_ms - 4_000))
+    w.run_for(100)
+    assert [c.text for c in captions(w.emitted(), "en")] == ["one two"]
+    assert services.count(FindLanguages) == 1
+    assert w.is_done(late)
+
+
+@given(kills=st.lists(st.integers(0, 4_000), max_size=4), delay_ms=st.integers(1, 400), put_ms=st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_what_one_owner_left_out_the_next_does_not_speak(kills: list[int], delay_ms: int, put_ms: int) -> None:
+    services = Services("es")
+    services.delay_ms = lambda call: delay_ms
+    w = World(builder(TranslateSettings()), SESSION, services, lambda: put_ms)
+    started = w.now_ms
+    _backlog(w, 30)
+    for kill_ms in sorted(kills):
+        w.run_until(max(w.now_ms, started + kill_ms))
+        w.owner.kill()
+        w.run_for(2 * put_ms)
+        w.take_over()
+    w.run_for(60_000)
+    told = speech(w.emitted(), "es")
+    assert [part.clause for part in told] == list(range(30))  # each once, spoken or not, in order
+    assert [part.sequence for part in told if not part.skipped_by] == list(range(30 - _count_skipped(told)))
+    assert _count_skipped(told) >= 26
+
+
+def _count_skipped(told: list[SpeechPart]) -> int:
+    return sum(bool(part.skipped_by) for part in told)
