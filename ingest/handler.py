@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from gateway import events
-from gateway.errors import ErrorCode, WireError, response
+from gateway.errors import ErrorCode, WireError, as_wire_error, response
 from gateway.events import Incoming
 from gateway.lambdas import Event, Function, Handle, now_ms
 from gateway.posts import Posts
@@ -25,6 +25,7 @@ from ingest.doors import Doors, Entry
 from ingest.rate import CLOSE_AFTER_MS, WARN_AFTER_MS
 from streams import times
 from streams.aws import Clients
+from streams.errors import HeraldError
 from streams.kinesis import OrderedWriter
 from streams.records import AudioChunk, encode
 from streams.resources import CONNECTIONS, DEFAULT_PREFIX, physical_name
@@ -64,7 +65,7 @@ class Ingest(NamedTuple):
     metrics: Metrics
 
     async def handle(self, event: Event, _: Any) -> dict[str, Any]:
-        """The response to a `sendAudio` message. Raises WireError and HeraldError."""
+        """The response to a `sendAudio` message. Raises WireError for what is not the speaker's fault."""
         started_s = time.perf_counter()
         incoming = events.read(event)
         self.metrics.add("AudioChunksReceived")
@@ -72,7 +73,10 @@ class Ingest(NamedTuple):
             return await self._take(incoming)
         except WireError as error:
             self._count(error)
-            return response(error)
+            return response(_naming(error, incoming))
+        except HeraldError as error:
+            self.log.error("handle", str(error), code=error.code)
+            raise _naming(as_wire_error(error), incoming) from error
         finally:
             self.metrics.add("AudioProcessingLatency", (time.perf_counter() - started_s) * 1000, "Milliseconds")
 
@@ -121,6 +125,15 @@ class Ingest(NamedTuple):
         if error.code is ErrorCode.INVALID_AUDIO_FORMAT:
             self.metrics.add("AudioValidationErrors")
         self.metrics.add("AudioChunksDropped")
+
+
+def _naming(error: WireError, incoming: Incoming) -> WireError:
+    """The refusal with the chunk's sequence, if it has one: a speaker that has several on the way must know which."""
+    try:
+        sequence = admission.parse(incoming.body).sequence
+    except WireError:
+        return error
+    return error if sequence is None else WireError(error.code, error.message, **error.details, sequence=sequence)
 
 
 def _chunk(session_id: str, incoming: Incoming, message: SendAudio, pcm: bytes) -> AudioChunk:

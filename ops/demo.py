@@ -199,7 +199,7 @@ def leave(wish: Wish, recordings: list[Recording], talk: Talk, outcome: Outcome,
     report = Report(
         session_id=speaker.session_id,
         audio=[reports.Audio(recording.file, recording.duration_ms) for recording in recordings],
-        chunks=reports.Chunks(speaker.sent, speaker.acknowledged, sum(speaker.refused.values())),
+        chunks=reports.Chunks(speaker.sent, speaker.acknowledged, sum(speaker.refused.values()), speaker.resent),
         said=reports.said(observed),
         languages=found,
         lost=account.lost,

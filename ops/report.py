@@ -19,11 +19,13 @@ class Audio(msgspec.Struct):
 
 
 class Chunks(msgspec.Struct):
-    """The speaker's messages. refused: by an error message."""
+    """The speaker's chunks. refused: given up; resent: messages that repeated a chunk, which was refused in passing or
+    not answered."""
 
     sent: int
     acknowledged: int
     refused: int
+    resent: int = 0
 
 
 class Emotion(msgspec.Struct):
@@ -187,7 +189,8 @@ def text(report: Report) -> str:
     chunks = report.chunks
     lines += [
         "",
-        f"Chunks: {chunks.sent} sent, {chunks.acknowledged} acknowledged, {chunks.refused} refused",
+        f"Chunks: {chunks.sent} sent, {chunks.acknowledged} acknowledged, {chunks.refused} refused, "
+        f"{chunks.resent} sent again",
         f"Clauses: {report.lost} lost, {report.duplicated} twice, {report.reordered} out of order, "
         f"{report.skipped} too late to be spoken",
         f"Sound: {report.audible_ms / 1000:.1f} s, of which {report.unheard_ms / 1000:.1f} s in no utterance",

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import random
 import time
 from collections import Counter
 from types import TracebackType
@@ -12,6 +13,7 @@ import msgspec
 
 from ops.audio_files import SAMPLE_RATE_HZ, Pcm
 from ops.errors import CommandError
+from ops.outgoing import Outgoing
 
 CHUNK_MS: Final = 100
 """20 to a second would do no harm, but a shard takes 1,000 records a second: longer chunks are better."""
@@ -60,17 +62,42 @@ async def expect(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> dict[s
 
 
 class Speaker:
-    """One speaker's session. started_ms: when the first chunk's first sample was captured (Unix milliseconds)."""
+    """One speaker's session. started_ms: when the first chunk's first sample was captured (Unix milliseconds).
+
+    Chunks that are refused in passing, or not answered, are sent again (`ops.outgoing`).
+    """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, created: dict[str, Any]) -> None:
         self._socket = socket
         self.session_id: str = created["sessionId"]
         self.started_ms = 0
-        self.sent = 0
-        self.acknowledged = 0
-        self.refused: Counter[str] = Counter()
+        self._outgoing = Outgoing(random.random)
+        self._messages: dict[int, str] = {}
+        self._closed = False
+        self._news = asyncio.Event()
+        self._settled = asyncio.Event()
         self._answers = asyncio.create_task(self._read())
-        self._answered = asyncio.Event()
+        self._sender = asyncio.create_task(self._send_chunks())
+
+    @property
+    def sent(self) -> int:
+        """Chunks that were captured, to be sent."""
+        return self._outgoing.sent
+
+    @property
+    def acknowledged(self) -> int:
+        """Chunks that the gateway has."""
+        return self._outgoing.acknowledged
+
+    @property
+    def resent(self) -> int:
+        """Messages that repeated a chunk."""
+        return self._outgoing.resent
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Chunks that the gateway would not have, by its code, or that it never answered."""
+        return self._outgoing.refused
 
     @classmethod
     async def create(cls, session: aiohttp.ClientSession, url: str, token: str, language: str = "en-US") -> Self:
@@ -84,12 +111,13 @@ class Speaker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._answers.cancel()
-        await asyncio.gather(self._answers, return_exceptions=True)
+        for task in (self._sender, self._answers):
+            task.cancel()
+        await asyncio.gather(self._sender, self._answers, return_exceptions=True)
         await self._socket.close()
 
     async def speak(self, pcm: Pcm) -> None:
-        """Send the talk, each chunk when its last sample would have been captured."""
+        """Send the talk, each chunk when its last sample would have been captured. Raises CommandError."""
         samples = CHUNK_MS * SAMPLE_RATE_HZ // 1000
         loop = asyncio.get_running_loop()
         self.started_ms = now_ms()
@@ -98,40 +126,77 @@ class Speaker:
             chunk = pcm[start : start + samples]
             due = began + (start + len(chunk)) / SAMPLE_RATE_HZ
             await asyncio.sleep(max(0.0, due - loop.time()))
-            await self._send(
-                action="sendAudio",
-                sessionId=self.session_id,
-                sequence=number,
-                timestamp=self.started_ms + start * 1000 // SAMPLE_RATE_HZ,
-                audioData=base64.b64encode(chunk.astype("<i2").tobytes()).decode(),
-            )
-            self.sent += 1
+            message = {
+                "action": "sendAudio",
+                "sessionId": self.session_id,
+                "sequence": number,
+                "timestamp": self.started_ms + start * 1000 // SAMPLE_RATE_HZ,
+                "audioData": base64.b64encode(chunk.astype("<i2").tobytes()).decode(),
+            }
+            self._messages[number] = msgspec.json.encode(message).decode()
+            self._outgoing.add(number, loop.time())
+            self._news.set()
+            self._check()
 
     async def answers(self) -> None:
-        """Wait until every chunk is answered, but not for ever."""
-        try:
-            async with asyncio.timeout(ANSWERS_WITHIN_S):
-                while self.acknowledged + sum(self.refused.values()) < self.sent:
-                    self._answered.clear()
-                    await self._answered.wait()
-        except TimeoutError:
-            return  # what is not answered shows in the counts
+        """Wait until every chunk is answered or given up, or the connection has ended."""
+        while not self._outgoing.is_settled() and not self._closed:
+            self._settled.clear()
+            await self._settled.wait()
+            self._check()
 
     async def end(self) -> None:
         """End the session; what was said before is still delivered."""
-        await self._send(action="endSession", sessionId=self.session_id)
+        await self._send(msgspec.json.encode({"action": "endSession", "sessionId": self.session_id}).decode())
 
-    async def _send(self, **message: object) -> None:
+    def _check(self) -> None:
+        if self._sender.done():
+            self._sender.result()
+
+    async def _send_chunks(self) -> None:
+        """Send what is due, for ever. Raises CommandError."""
+        clock = asyncio.get_running_loop().time
         try:
-            await self._socket.send_str(msgspec.json.encode(message).decode())
+            while True:
+                for settled in self._outgoing.give_up_waiting(clock()):
+                    self._settle(settled)
+                number = self._outgoing.take(clock())
+                if number is not None:
+                    await self._send(self._messages[number])
+                    continue
+                self._news.clear()
+                await self._wait(self._outgoing.wake_at_s())
+        finally:
+            self._settled.set()
+
+    async def _wait(self, until_s: float | None) -> None:
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, message: str) -> None:
+        try:
+            await self._socket.send_str(message)
         except (ConnectionError, aiohttp.ClientError) as error:
             raise CommandError(f"the gateway closed the speaker's connection after {self.sent} chunks") from error
 
+    def _settle(self, number: int | None) -> None:
+        if number is not None:
+            del self._messages[number]
+        self._settled.set()
+
     async def _read(self) -> None:
-        while (message := await receive(self._socket)) is not None:
-            if message.get("type") == "audioReceived":
-                self.acknowledged += 1
-            elif message.get("type") == "error":
-                self.refused[str(message.get("code"))] += 1
-            self._answered.set()
-        self._answered.set()
+        clock = asyncio.get_running_loop().time
+        try:
+            while (message := await receive(self._socket)) is not None:
+                if message.get("type") == "audioReceived":
+                    self._settle(self._outgoing.on_acknowledged(message.get("sequence")))
+                elif message.get("type") == "error":
+                    number = message.get("details", {}).get("sequence")
+                    self._settle(self._outgoing.on_refused(number, str(message.get("code")), clock()))
+                self._news.set()
+        finally:
+            self._closed = True
+            self._settled.set()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.admission import Connection
+from gateway.errors import WireError
 from gateway.tables import Tables
 from ingest import handler
 from ingest.doors import Doors
@@ -139,8 +140,9 @@ async def test_a_put_that_fails_in_passing_is_made_again_and_then_told(room: Roo
     room.stream.fails = WRITE_ATTEMPTS - 1
     assert (await room.say())["type"] == "audioReceived"
     room.stream.fails = WRITE_ATTEMPTS
-    with pytest.raises(Unavailable):
-        await room.say()
+    with pytest.raises(WireError) as told:
+        await room.say(sequence=7)
+    assert (told.value.code, told.value.details) == ("SERVICE_UNAVAILABLE", {"sequence": 7})
     assert len(room.stream.written) == 1
 
 
@@ -161,6 +163,11 @@ async def test_what_is_refused_reaches_no_stream(room: Room, tables: Tables) -> 
     room.now_ms += LEASE_MS
     assert (await room.say())["code"] == "SESSION_NOT_FOUND"
     assert room.stream.written == []
+
+
+async def test_a_refusal_says_which_chunk_it_is_about(room: Room) -> None:
+    assert (await room.say(sequence=5, pcm=b"odd"))["details"] == {"reason": "oddLength", "sequence": 5}
+    assert "sequence" not in (await room.say(pcm=b"odd"))["details"]
 
 
 async def test_a_speaker_over_the_limit_is_warned_and_then_closed(room: Room) -> None:

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from ops import outgoing
 from ops.errors import CommandError
 from ops.speaker import Speaker
 
 
 class Gateway:
-    """Takes a speaker as the gateway does, and refuses every third chunk."""
+    """Takes a speaker as the gateway does, and refuses every third chunk; `code`: as what."""
 
     def __init__(self) -> None:
         self.taken: list[dict[str, object]] = []
         self.query: dict[str, str] = {}
+        self.code = "X"
+        self.silent: set[int] = set()
 
     async def live(self, request: web.Request) -> web.WebSocketResponse:
         self.query = dict(request.query)
@@ -29,8 +32,14 @@ class Gateway:
             body = json.loads(message.data)
             self.taken.append(body)
             if body["action"] == "sendAudio":
-                refused = body["sequence"] % 3 == 2
-                await socket.send_json({"type": "error", "code": "X"} if refused else {"type": "audioReceived"})
+                number = body["sequence"]
+                again = number in [chunk["sequence"] for chunk in self.taken[:-1]]
+                if number in self.silent and not again:
+                    continue
+                if number % 3 == 2 and not again:
+                    await socket.send_json({"type": "error", "code": self.code, "details": {"sequence": number}})
+                else:
+                    await socket.send_json({"type": "audioReceived", "sequence": number})
         return socket
 
 
@@ -60,6 +69,33 @@ async def test_a_talk_is_sent_in_chunks_with_place_and_time(served: tuple[Gatewa
     sound = b"".join(base64.b64decode(str(chunk["audioData"])) for chunk in gateway.taken)
     assert sound == talk.astype("<i2").tobytes()
     assert gateway.query["action"] == "createSession"
+
+
+async def test_chunks_that_are_refused_in_passing_or_not_answered_are_sent_again_as_they_were(
+    served: tuple[Gateway, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "ANSWER_WITHIN_S", 0.3)
+    gateway, url = served
+    gateway.code = "SERVICE_UNAVAILABLE"
+    gateway.silent = {0}
+    async with aiohttp.ClientSession() as session, await Speaker.create(session, url, "good") as speaker:
+        await speaker.speak(np.arange(16 * 650, dtype=np.int16))
+        await speaker.answers()
+        assert (speaker.sent, speaker.acknowledged, speaker.resent) == (7, 7, 3)
+        assert speaker.refused == {}
+    for number in (0, 2, 5):
+        first, second = (chunk for chunk in gateway.taken if chunk["sequence"] == number)
+        assert first == second
+
+
+async def test_a_connection_that_ends_ends_the_waiting(served: tuple[Gateway, str]) -> None:
+    gateway, url = served
+    gateway.silent = {0}
+    async with aiohttp.ClientSession() as session, await Speaker.create(session, url, "good") as speaker:
+        await speaker.speak(np.zeros(1600, dtype=np.int16))
+        await speaker._socket.close()
+        await speaker.answers()
+        assert (speaker.sent, speaker.acknowledged) == (1, 0)
 
 
 async def test_a_refused_speaker_is_told_why(served: tuple[Gateway, str]) -> None:
