@@ -7,10 +7,15 @@ by the gateway's, and every chunk waits for earlier ones.
 The wait is measured in the stream's own time: a chunk that is not there when the stream has gone on by WAIT_MS will not
 come. A reader that is behind, or was held up, must not conclude it from its own clock; that counts only after STALL_MS,
 for when the stream itself has stopped.
+
+What is remembered, to tell a chunk that is new from a repeat and from one that comes too late, is bounded and goes with
+the session to its next owner (`Memory`). What waits is bounded by the wait and by the rate that the door allows.
 """
 
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
-from zlib import crc32
+
+import msgspec
 
 from streams.records import AudioChunk
 from streams.stage import Input
@@ -21,7 +26,7 @@ UNNUMBERED_WAIT_MS: Final = 100
 STALL_MS: Final = 2_000
 """Without anything new in the stream for so long, nobody is waited for: longer than a page of it is ever in coming."""
 REMEMBERED: Final = 256
-"""Chunks by which a repeat is recognised, per connection: 25 s of 100 ms chunks."""
+"""Chunks by which a repeat, or a late one, is recognised: 25 s of 100 ms chunks."""
 CONNECTIONS_REMEMBERED: Final = 4
 
 
@@ -33,29 +38,44 @@ class Ordered(NamedTuple):
     late: list[Input]
 
 
-class Ordering:
-    """The order of one session's chunks.
+class Memory(msgspec.Struct):
+    """What a snapshot keeps, besides the chunks that wait.
 
-    expected: by connection, the sequence that is next. last_unnumbered_ms: up to where chunks without one were passed.
+    expected: by connection, the sequence that is next. skipped: by connection, sequences that were given up on; if they
+    come, they are late. passed: identities of chunks without a number; last_unnumbered_ms: up to where those passed.
     """
 
-    def __init__(self, expected: dict[str, int] | None = None, last_unnumbered_ms: int = -1) -> None:
-        self.last_unnumbered_ms = last_unnumbered_ms
-        self._next: dict[str, int] = dict(expected or {})
+    expected: dict[str, int] = {}
+    skipped: dict[str, list[int]] = {}
+    passed: list[int] = []
+    last_unnumbered_ms: int = -1
+
+
+class Ordering:
+    """The order of one session's chunks."""
+
+    def __init__(self, memory: Memory | None = None) -> None:
+        memory = memory or Memory()
+        self._last_unnumbered_ms = memory.last_unnumbered_ms
+        self._next = dict(memory.expected)
         self._waiting: dict[tuple[str, int], Input] = {}
-        self._unnumbered: list[Input] = []
+        self._unnumbered: dict[int, Input] = {}  # by identity
         self._stalled_at_ms: int | None = None  # when the reader's clock says that nothing more will come
-        self._passed: dict[tuple[str, int, int, int], None] = {}  # unnumbered chunks, to recognise repeats
-        self._skipped: dict[tuple[str, int], None] = {}  # sequences given up on: if they come, they are late
+        self._passed = dict.fromkeys(memory.passed)
+        self._skipped = {(connection, one): None for connection, many in memory.skipped.items() for one in many}
         self._stream_ms = 0  # how far the stream has come
 
-    def expected(self) -> dict[str, int]:
-        """What a snapshot keeps, beside `last_unnumbered_ms`."""
-        return dict(self._next)
+    def memory(self) -> Memory:
+        """What a snapshot keeps."""
+        skipped: dict[str, list[int]] = {}
+        for connection, sequence in self._skipped:
+            skipped.setdefault(connection, []).append(sequence)
+        return Memory(dict(self._next), skipped, list(self._passed), self._last_unnumbered_ms)
 
-    def waiting(self) -> list[Input]:
-        """The chunks that wait here."""
-        return [*self._waiting.values(), *self._unnumbered]
+    def waiting(self) -> list[tuple[Input, int]]:
+        """The chunks that wait here, each with its `identity` if it has no number, else 0."""
+        numbered = [(one, 0) for one in self._waiting.values()]
+        return numbered + [(one, known_as) for known_as, one in self._unnumbered.items()]
 
     def wake_at_ms(self) -> int | None:
         """When the wait is over by the reader's clock."""
@@ -70,15 +90,18 @@ class Ordering:
         self.postpone(now_ms)
         return self._push(received, now_ms)
 
-    def put_back(self, received: Input) -> None:
-        """After a restore: let a chunk wait that had been waiting. Unlike `push` it says nothing about the present."""
-        self._push(received, 0)
+    def put_back(self, received: Input, known_as: int) -> None:
+        """After a restore: let a chunk wait that had been waiting. Unlike `push` it says nothing about the present.
 
-    def _push(self, received: Input, now_ms: int) -> Ordered:
+        known_as: its `identity`, which its sound may no longer give.
+        """
+        self._push(received, 0, known_as)
+
+    def _push(self, received: Input, now_ms: int, known_as: int | None = None) -> Ordered:
         self._stream_ms = max(self._stream_ms, received.written_ms)
         chunk = _chunk(received)
         if chunk.sequence is None:
-            return self._push_unnumbered(received, chunk, now_ms)
+            return self._push_unnumbered(received, identity(chunk) if known_as is None else known_as, now_ms)
         key = (chunk.connection, chunk.sequence)
         expected = self._next.get(chunk.connection)
         if key in self._waiting:
@@ -109,25 +132,26 @@ class Ordering:
         stalled = self._stalled_at_ms is not None and now_ms >= self._stalled_at_ms
         return stalled or self._stream_ms - received.written_ms >= wait_ms
 
-    def _push_unnumbered(self, received: Input, chunk: AudioChunk, now_ms: int) -> Ordered:
-        if _identity(chunk) in self._passed or any(one.record == chunk for one in self._unnumbered):
+    def _push_unnumbered(self, received: Input, known_as: int, now_ms: int) -> Ordered:
+        if known_as in self._passed or known_as in self._unnumbered:
             return self._release(now_ms, [received], [])
-        if _spoken_ms(received) < self.last_unnumbered_ms:
+        if _spoken_ms(received) < self._last_unnumbered_ms:
             return self._release(now_ms, [], [received])
-        self._unnumbered.append(received)
+        self._unnumbered[known_as] = received
         return self.release(now_ms)
 
     def _release_unnumbered(self, now_ms: int, everything: bool) -> list[Input]:
-        over = [one for one in self._unnumbered if everything or self._is_over(one, UNNUMBERED_WAIT_MS, now_ms)]
+        waiting = self._unnumbered.values()
+        over = [one for one in waiting if everything or self._is_over(one, UNNUMBERED_WAIT_MS, now_ms)]
         if not over:
             return []
-        self.last_unnumbered_ms = max(map(_spoken_ms, over))
-        ready = sorted((one for one in self._unnumbered if _spoken_ms(one) <= self.last_unnumbered_ms), key=_spoken_ms)
-        self._unnumbered = [one for one in self._unnumbered if _spoken_ms(one) > self.last_unnumbered_ms]
-        for one in ready:
-            self._passed[_identity(_chunk(one))] = None
+        edge_ms = self._last_unnumbered_ms = max(map(_spoken_ms, over))
+        ready = {known_as: one for known_as, one in self._unnumbered.items() if _spoken_ms(one) <= edge_ms}
+        for known_as in ready:
+            del self._unnumbered[known_as]
+        self._passed |= dict.fromkeys(ready)
         _keep_newest(self._passed, REMEMBERED)
-        return ready
+        return sorted(ready.values(), key=_spoken_ms)
 
     def _release_in_sequence(self) -> list[Input]:
         ready = []
@@ -166,9 +190,10 @@ def _spoken_ms(received: Input) -> int:
     return chunk.captured_at_ms if chunk.captured_at_ms is not None else chunk.admitted_at_ms
 
 
-def _identity(chunk: AudioChunk) -> tuple[str, int, int, int]:
-    """By what a chunk without a number is recognised when it was written twice."""
-    return chunk.connection, chunk.admitted_at_ms, chunk.captured_at_ms or 0, crc32(chunk.pcm)
+def identity(chunk: AudioChunk) -> int:
+    """By what a chunk without a number is recognised when it was written twice: 64 bits."""
+    said = f"{chunk.connection} {chunk.admitted_at_ms} {chunk.captured_at_ms} ".encode()
+    return int.from_bytes(blake2b(said + chunk.pcm, digest_size=8).digest())
 
 
 def _chunk(received: Input) -> AudioChunk:

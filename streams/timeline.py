@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streams.media_clock import SAMPLES_PER_MS, ClockState, MediaClock
-from streams.ordering import Ordered, Ordering
+from streams.ordering import Memory, Ordered, Ordering
 from streams.records import AudioChunk
 from streams.stage import Input, Position
 
@@ -53,7 +53,10 @@ class Passed(NamedTuple):
 
 
 class Stub(msgspec.Struct):
-    """A chunk that waits for earlier ones, without its sound: enough to give the ones after it their place."""
+    """A chunk that waits for earlier ones, without its sound: enough to give the ones after it their place.
+
+    known_as: its identity, if it has no number.
+    """
 
     connection: str
     samples: int
@@ -61,15 +64,14 @@ class Stub(msgspec.Struct):
     sequence: int | None
     captured_at_ms: int | None
     written_ms: int
+    known_as: int = 0
 
 
-class TimelineState(msgspec.Struct):
+class TimelineState(Memory):
     """What a snapshot keeps. Chunks that were given and still wait are in it as stubs: they will not be given again."""
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
-    expected: dict[str, int] = {}
-    last_unnumbered_ms: int = -1
-    waiting: list[Stub] = []
+    waiting: list[Stub] = msgspec.field(default_factory=list)
 
 
 class Timeline:
@@ -78,17 +80,16 @@ class Timeline:
     def __init__(self, state: TimelineState | None = None) -> None:
         state = state or TimelineState()
         self._clock = MediaClock(state.clock)
-        self._ordering = Ordering(state.expected, state.last_unnumbered_ms)
+        self._ordering = Ordering(state)
         for stub in state.waiting:
-            self._ordering.put_back(_as_input(stub))
+            self._ordering.put_back(_as_input(stub), stub.known_as)
 
     def state(self) -> TimelineState:
         """What a snapshot keeps."""
         return TimelineState(
+            **msgspec.structs.asdict(self._ordering.memory()),
             clock=self._clock.state,
-            expected=self._ordering.expected(),
-            last_unnumbered_ms=self._ordering.last_unnumbered_ms,
-            waiting=[_as_stub(received) for received in self._ordering.waiting()],
+            waiting=[_as_stub(*waiting) for waiting in self._ordering.waiting()],
         )
 
     @property
@@ -98,7 +99,7 @@ class Timeline:
 
     def held_bytes(self) -> int:
         """Audio that waits for earlier chunks."""
-        return sum(len(_chunk(one).pcm) for one in self._ordering.waiting() if one.position is not _STUB)
+        return sum(len(_chunk(one).pcm) for one, _ in self._ordering.waiting() if one.position is not _STUB)
 
     def wake_at_ms(self) -> int | None:
         """When `release` has something to do."""
@@ -138,7 +139,7 @@ _STUB: Final = Position("", 0)
 """The position of an input that stands for a chunk which was settled before the restore."""
 
 
-def _as_stub(received: Input) -> Stub:
+def _as_stub(received: Input, known_as: int) -> Stub:
     chunk = _chunk(received)
     return Stub(
         connection=chunk.connection,
@@ -147,6 +148,7 @@ def _as_stub(received: Input) -> Stub:
         sequence=chunk.sequence,
         captured_at_ms=chunk.captured_at_ms,
         written_ms=received.written_ms,
+        known_as=known_as,
     )
 
 

@@ -134,7 +134,7 @@ def test_what_is_remembered_is_bounded() -> None:
     ordering = Ordering()
     for i in range(3 * CONNECTIONS_REMEMBERED):
         ordering.push(numbered(0, 0, f"connection {i}"), 0)
-    assert len(ordering.expected()) == CONNECTIONS_REMEMBERED
+    assert len(ordering.memory().expected) == CONNECTIONS_REMEMBERED
     ordering.push(numbered(10 * REMEMBERED, 0, "connection 11"), 0)
     ordering.release(STALL_MS)
     assert len(ordering._skipped) == REMEMBERED

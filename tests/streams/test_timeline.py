@@ -1,11 +1,12 @@
 import random
+from typing import NamedTuple
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.media_clock import SAMPLES_PER_MS
-from streams.ordering import STALL_MS, WAIT_MS
+from streams.ordering import REMEMBERED, STALL_MS, WAIT_MS
 from streams.records import AudioChunk
 from streams.stage import Input, Position
 from streams.timeline import PATIENT_BYTES, Passed, Timeline, TimelineState
@@ -117,3 +118,62 @@ def test_a_timeline_restored_from_any_settled_moment_places_every_chunk_alike(se
         again[piece.received.position.sequence] = piece.start_ms
     for place, start_ms in again.items():
         assert start_ms == placed[place]
+
+
+class Heard(NamedTuple):
+    """What became of an input: its place on the media clock in ms, `repeated` or `late`; when it is known."""
+
+    position: Position
+    became: int | str
+
+
+def run(timeline: Timeline, inputs: list[Input], *, to_the_end: bool = True) -> list[Heard]:
+    """Give all; what became of each."""
+    found: list[Heard] = []
+
+    def note(passed: Passed) -> None:
+        found.extend(Heard(one.received.position, one.start_ms) for one in passed.placed)
+        found.extend(Heard(position, "repeated") for position in passed.repeated)
+        found.extend(Heard(position, "late") for position in passed.late)
+
+    for one in inputs:
+        note(timeline.push(one, one.written_ms))
+    if to_the_end:
+        note(timeline.release(0, everything=True))
+    return found
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 2**32), st.booleans())
+def test_across_a_restart_repeats_are_repeats_and_late_ones_are_late(seed: int, has_numbers: bool) -> None:
+    """A burst in which chunks are swapped, held up for seconds, and written twice."""
+    choice = random.Random(seed)
+    arrivals: list[tuple[int, int]] = []
+    for i in range(choice.randint(2, 40)):
+        at_ms = CHUNK_MS * i + choice.choice([0, 0, 0, 60, 150, WAIT_MS + 300, 2_500])
+        arrivals.append((at_ms, i))
+        if choice.random() < 0.3:
+            arrivals.append((at_ms + choice.choice([0, 30, 300, 2_000]), i))
+    arrivals.sort()
+    inputs = [received(i, place, at_ms, has_number=has_numbers) for place, (at_ms, i) in enumerate(arrivals)]
+    whole = dict(run(Timeline(), inputs))
+    assert set(whole) == {one.position for one in inputs}
+
+    state: TimelineState | None = None
+    for cut in sorted(choice.sample(range(len(inputs) + 1), 2)):  # two restarts, one perhaps in what waits since
+        before = Timeline()
+        run(before, inputs[:cut], to_the_end=False)
+        state = msgspec.msgpack.decode(msgspec.msgpack.encode(before.state()), type=TimelineState)
+        twice = msgspec.msgpack.encode(Timeline(state).state())
+        after = run(Timeline(msgspec.msgpack.decode(twice, type=TimelineState)), inputs[cut:])
+        assert dict(after) == {one.position: whole[one.position] for one in inputs[cut:]}
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for has_numbers in (True, False):
+        timeline = Timeline()
+        for i in range(0, 20_000, 2):  # every second one never comes
+            timeline.push(received(i, i, i * CHUNK_MS, has_number=has_numbers), START_MS)
+        state = timeline.state()
+        assert max(len(state.passed), sum(map(len, state.skipped.values()))) == REMEMBERED
+        assert len(msgspec.msgpack.encode(state)) < 4_096

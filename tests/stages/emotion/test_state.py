@@ -9,7 +9,7 @@ from streams.media_clock import ClockState
 from streams.timeline import TimelineState
 
 FULL = EmotionState(
-    timeline=TimelineState(ClockState(1_600, "c", 3, 5, 6), {"c": 4}, 7),
+    timeline=TimelineState(expected={"c": 4}, last_unnumbered_ms=7, clock=ClockState(1_600, "c", 3, 5, 6)),
     measured_to=8_000,
     heard=[Heard(1_600, 0.1, 0.01, 0.2)],
     quality=QualityState(["AUDIO_ECHO"], {"AUDIO_ECHO": 5_000, "AUDIO_SILENCE": 900}),

@@ -8,7 +8,14 @@ from streams.records import Word
 from streams.timeline import Stub, TimelineState
 
 FULL = TranscribeState(
-    timeline=TimelineState(ClockState(1_600, "c", 3, 5, 6), {"c": 4}, 7, [Stub("c", 1_600, 1, 2, 3, 4)]),
+    timeline=TimelineState(
+        expected={"c": 4},
+        skipped={"c": [1, 2]},
+        passed=[2**64 - 1],
+        last_unnumbered_ms=7,
+        clock=ClockState(1_600, "c", 3, 5, 6),
+        waiting=[Stub("c", 1_600, 1, 2, 3, 4, 2**63)],
+    ),
     speech=SpeechState(900, [Word("yes", 500, 900)], OpenUtterance("s:500", 3, 1, [Word("yes", 500, 900, 0.5)])),
     covered_ms=800,
     source_language="en-US",
