@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from stages.transcribe.audio import SAMPLES_PER_MS
+from stages.transcribe.requests import Result
 
 SPAN_MS: Final = 32_000
 """A result spans 30 s at the most (the service's segments), and 2 s for what is under way."""
@@ -21,6 +22,15 @@ class Sent(NamedTuple):
     end_offset: int
     media_end: int
     stream_end: int
+
+
+class Hearing(NamedTuple):
+    """A result of a stream. held: it was heard by a spare, and counts only now that the spare has taken over."""
+
+    feed: "Feed"
+    result: Result
+    answered_ms: int
+    held: bool = False
 
 
 class _Taken(NamedTuple):
@@ -47,6 +57,14 @@ class Feed:
         self.audible = 0
         """Samples of audible audio sent since the last result."""
         self.heard_at_ms = 0
+        self.heard_media_ms = 0
+        """Up to where results have come, on the media clock."""
+        self.pace_at_ms = 0
+        """When more may be sent."""
+        self.held: dict[str, Hearing] = {}
+        """Of a spare: what it has heard, the latest of each result."""
+        self.caught_up_at_ms: int | None = None
+        """Of a spare: since when it has been sent all that the stream was that it is to replace."""
         self.in_flight: dict[str, Sent] = {}
         self._sent_samples = 0
         self._calls = 0
@@ -104,6 +122,13 @@ class Feed:
 
     def _has_passed(self, taken: _Taken, now_ms: int) -> bool:
         return now_ms - taken.at_ms >= SPAN_MS or self._taken_samples - taken.stream_end >= SPAN_MS * SAMPLES_PER_MS
+
+    def hear(self, results: list[Result], now_ms: int) -> None:
+        """Note that results came."""
+        self.heard_at_ms = now_ms
+        self.audible = 0
+        for result in results:
+            self.heard_media_ms = max(self.heard_media_ms, self.media_ms(result.end_ms, is_end=True))
 
     def media_ms(self, stream_ms: int, *, is_end: bool = False) -> int:
         """Where a time of the stream lies on the media clock.

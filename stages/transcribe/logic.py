@@ -16,7 +16,7 @@ from stages.transcribe.audio import SAMPLES_PER_MS, RetainedAudio
 from stages.transcribe.clauses import ClauseRule
 from stages.transcribe.feed import Feed
 from stages.transcribe.feeding import QUIET_MS, Feeding
-from stages.transcribe.requests import Ended, Heard, Result
+from stages.transcribe.requests import Ended, Result
 from stages.transcribe.settings import TranscribeSettings
 from stages.transcribe.speaker_clock import SpeakerClock
 from stages.transcribe.utterances import HeardResult, Outcome, Utterances
@@ -87,10 +87,8 @@ class Transcribe:
         effects: list[Effect] = []
         was_open = self._feeding.is_open()
         effects += self._feeding.on_reply(feed, reply, now_ms)
-        if isinstance(reply.value, Heard):
-            for result in reply.value.results:
-                effects += self._on_result(feed, result, reply.answered_ms, now_ms)
-        elif isinstance(reply.value, Ended):
+        effects += self._hear(now_ms)
+        if isinstance(reply.value, Ended):
             self._silent = max(self._silent, feed.media_end)
         if was_open and not self._feeding.is_open():
             self._utterances.forget_results()
@@ -190,6 +188,13 @@ class Transcribe:
         due_ms = now_ms + (0 if event.event == "created" else EVENT_WAIT_MS)
         self._waiting.append(_Waiting(position, event, self._timeline.now_ms, due_ms))
 
+    def _hear(self, now_ms: int) -> Iterator[Effect]:
+        for hearing in self._feeding.take_heard():
+            end_ms = hearing.feed.media_ms(hearing.result.end_ms, is_end=True)
+            is_covered = not hearing.result.is_partial and end_ms * SAMPLES_PER_MS <= self._covered
+            if not (hearing.held and is_covered):  # a final of the stream before has said it
+                yield from self._on_result(hearing.feed, hearing.result, hearing.answered_ms, now_ms)
+
     def _on_result(self, feed: Feed, result: Result, answered_ms: int, now_ms: int) -> Iterator[Effect]:
         heard = HeardResult(
             key=f"{feed.stream}:{result.result_id}",
@@ -218,6 +223,7 @@ class Transcribe:
         self._silent = max(self._silent, self._feeding.covered_media(now_ms))
         yield from self._settle()
         yield from self._feeding.pump(now_ms, wanted=self._is_wanted(), finish=self._ended)
+        yield from self._hear(now_ms)
         failure = self._feeding.refused
         if failure is not None:
             for position in self._audio.settle(self._audio.end_media):

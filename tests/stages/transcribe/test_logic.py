@@ -294,6 +294,80 @@ def test_streams_are_replaced_before_they_are_too_old_without_a_moment_without_o
     assert texts(clauses(world)) == texts(talk.words)
 
 
+def delays_ms(world: World) -> list[int]:
+    """How long after its last sound each clause was out."""
+    return [
+        written.at_ms - START_MS - written.record.end_ms
+        for written in world.output
+        if isinstance(written.record, Transcript) and written.record.status == "clause"
+    ]
+
+
+def test_a_planned_rollover_delays_no_clause() -> None:
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(200))), 56_000)
+    found = {}
+    for rollover_s in (12_600, 10):
+        world = world_of(talk, recogniser_rollover_s=rollover_s)
+        speak(world, talk)
+        world.run_for(65_000)
+        assert texts(clauses(world)) == texts(talk.words)
+        found[rollover_s] = max(delays_ms(world))
+    assert found[10] <= found[12_600] + 300  # cut otherwise, a clause may be a word longer
+
+
+def test_until_the_new_stream_has_heard_as_much_the_old_ones_results_count() -> None:
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(120))), 34_000)
+    world = world_of(talk, recogniser_rollover_s=10)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, talk)
+    both = 0
+    while world.now_ms < START_MS + 34_000:
+        before = len(clauses(world))
+        world.run_for(10)
+        if len(recogniser.streams) == 2:
+            both += 1
+            old, new = recogniser.streams.values()
+            assert old.newest >= new.newest  # the old one is fed on
+            if len(clauses(world)) > before:
+                assert clauses(world)[-1].end_ms <= old.newest
+    assert both * 10 >= 500
+    assert texts(clauses(world)) == texts(talk.words)
+
+
+def test_a_new_stream_that_hears_nothing_does_not_take_over_at_once_and_a_broken_one_harms_nobody() -> None:
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(120))), 34_000)
+    world = world_of(talk, recogniser_rollover_s=10)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, talk)
+    broken = 0
+    while world.now_ms < START_MS + 34_000:
+        world.run_for(10)
+        if len(recogniser.streams) == 2 and broken < 3:
+            broken += 1
+            recogniser._break(list(recogniser.streams)[-1])
+    assert broken == 3
+    assert recogniser.opened >= 5
+    world.run_for(5_000)
+    assert texts(clauses(world)) == texts(talk.words)
+    assert max(delays_ms(world)) < 5_000
+
+
+def test_a_stream_that_breaks_while_it_is_being_replaced_is_replaced_at_once() -> None:
+    talk = Talk(sentence(" ".join(f"w{i}" for i in range(60))), 18_000)
+    world = world_of(talk, recogniser_rollover_s=10)
+    recogniser = world.service
+    assert isinstance(recogniser, SimulatedRecogniser)
+    speak(world, talk)
+    while len(recogniser.streams) < 2:
+        world.run_for(10)
+    recogniser._break(next(iter(recogniser.streams)))
+    world.run_until(START_MS + 19_500)
+    assert recogniser.opened == 2
+    assert texts(clauses(world)) == texts(talk.words)
+
+
 def test_without_stability_words_come_with_the_final_and_partials_all_the_same() -> None:
     talk = Talk(sentence(" ".join(f"w{i}" for i in range(20))), 8_000)
     world = world_of(talk, Habits(flags=False))

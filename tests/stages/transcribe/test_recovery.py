@@ -73,14 +73,15 @@ def read(world: World) -> list[Word]:
     return accepted
 
 
-def run(seed: int, *, kills: bool, zombies: bool, breaks: float) -> tuple[World, Talk]:
+def run(seed: int, *, kills: bool, zombies: bool, breaks: float, rolls: bool = False) -> tuple[World, Talk]:
     choice = random.Random(seed)
     talk = talk_of(choice)
     habits = Habits(jitter_ms=30, unsettled=0.4, breaks=breaks, refuses_opening=0.2 if breaks else 0.0)
     habits.answer_ms = (20, 100, 300)
     recogniser = SimulatedRecogniser(talk, habits, seed)
     put_ms = partial(choice.choice, [5, 20, 50, 400])
-    world = World(builder(TranscribeSettings()), service=recogniser, put_ms=put_ms)
+    settings = TranscribeSettings(recogniser_rollover_s=10) if rolls else TranscribeSettings()
+    world = World(builder(settings), service=recogniser, put_ms=put_ms)
     publish(world, talk, choice)
     until_ms = START_MS + talk.duration_ms
     faults = choice.randint(1, 6) if kills or zombies else 0
@@ -118,4 +119,11 @@ def check(world: World, talk: Talk) -> None:
 def test_every_word_is_said_once(part: int, kills: bool, zombies: bool, breaks: float) -> None:
     for seed in range(part, SCHEDULES // 3, 8):
         world, talk = run(seed, kills=kills, zombies=zombies, breaks=breaks)
+        check(world, talk)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_word_is_said_once_while_streams_are_replaced_every_ten_seconds(part: int) -> None:
+    for seed in range(part, SCHEDULES // 4, 4):
+        world, talk = run(seed, kills=seed % 3 == 0, zombies=False, breaks=0.003 * (seed % 2), rolls=True)
         check(world, talk)
