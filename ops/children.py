@@ -21,6 +21,8 @@ STAGE_GRACE_S: Final = 2.4
 """From SIGTERM to SIGKILL: a stage drains, and writes where it is; what it cannot do in time is done again."""
 KCL_GRACE_S: Final = 7.0
 """The same under the KCL: its daemon needs a second or two more before and after, and may take `DRAIN_MS`."""
+HAND_OVER_GRACE_S: Final = 20.0
+"""The same when another process takes over: nothing hurries."""
 GRACE_S: Final = 1.1
 """The same for all others. `up` stops the stages first: even if one of each is frozen, it has ended everything in the
 sum of both, well below the 5 s that it has (10 s under the KCL)."""

@@ -43,11 +43,13 @@ class Options(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a part may need to know. port: the one it served on before, 0 for any; see `Part.port`."""
+    """What a part may need to know. port: the one it served on before, 0 for any. turn: 1 or 2; of two processes of a
+    stage, one of which takes over from the other, each has its own."""
 
     options: Options
     paths: Paths
     port: int
+    turn: int = 1
 
 
 class Part(NamedTuple):
@@ -134,7 +136,7 @@ def _stage(name: str) -> Part:
         lambda context: program(f"stages.{name}", "--runner", context.options.runner),
         needs[name],
         environment=lambda context: {
-            "HERALD_WORKER_ID": f"{name}-1",
+            "HERALD_WORKER_ID": f"{name}-{context.turn}",
             "POWERTOOLS_SERVICE_NAME": name,
         },
     )

@@ -1,8 +1,9 @@
 """`herald up`: starts the parts, says how each fares, and stops them all.
 
 Nothing is restarted silently: when a part ends, the supervisor says which, how, where its log ends and how to start it
-again, and goes on with the others. When it ends itself, however it ends, no process is left: each part gets a signal
-from the kernel, and `ops.guard` ends what is left of their process groups.
+again, and goes on with the others. A stage that is restarted hands over, as in a rolling deploy: its successor starts
+first, and takes its leases when it lets go of them. When the supervisor ends itself, however it ends, no process is
+left: each part gets a signal from the kernel, and `ops.guard` ends what is left of their process groups.
 """
 
 import asyncio
@@ -21,9 +22,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Final
 
 import aiohttp
+import msgspec
 
 from ops import control, stack_file
-from ops.children import GRACE_S, KCL_GRACE_S, LOOK_EVERY_S, STAGE_GRACE_S, Child, Ready, program
+from ops.children import (
+    GRACE_S,
+    HAND_OVER_GRACE_S,
+    KCL_GRACE_S,
+    LOOK_EVERY_S,
+    STAGE_GRACE_S,
+    Child,
+    Ready,
+    program,
+)
 from ops.errors import CommandError
 from ops.parts import PARTS, PREFIX, READY_WITHIN_S, Context, Options, Part, base_environment, child_environment, given
 from ops.parts import part as part_named
@@ -43,6 +54,7 @@ class Supervisor:
         self._say = say
         self._children: dict[str, Child] = {}
         self._ports: dict[str, int] = {}
+        self._turns: dict[str, int] = {spec.name: 1 for spec in STAGES}
         self._ready = {found.name: asyncio.Event() for found in PARTS}
         self._watchers: set[asyncio.Task[None]] = set()
         self._expected_to_end: set[str] = set()
@@ -124,7 +136,7 @@ class Supervisor:
         status = self._stack.parts[found.name]
         if found.probe and not self._ports.get(found.name):
             self._ports[found.name] = free_port()
-        context = Context(self._options, self._paths, self._ports.get(found.name, 0))
+        context = Context(self._options, self._paths, self._ports.get(found.name, 0), self._turns.get(found.name, 1))
         environment = self._stack.environment | found.environment(context)
         argv = found.command(context)
         log = self._paths.log(found.name)
@@ -186,6 +198,8 @@ class Supervisor:
         ending = await child.wait()
         await child.stop()  # what is left of its group
         self._note(f"-{child.pid}")
+        if self._children.get(found.name) is not child:
+            return  # another has taken over
         status = self._stack.parts[found.name]
         was_ready = status.state == "ready"
         status.state, status.ended, status.pid = "stopped", ending, None
@@ -203,9 +217,34 @@ class Supervisor:
         if found.finishes:
             raise CommandError(f"{found.name} has done its work; there is nothing to restart")
         async with self._busy[found.name]:
+            child = self._children.get(found.name)
+            is_stage = found.name in self._turns and self._options.runner == "embedded"
+            if is_stage and child is not None and child.exit_code is None:
+                await self._hand_over(found, child)
+            else:
+                await self._stop(found.name)
+                await self._start(found)
+        return f"{found.name} is ready again (pid {self._children[found.name].pid})"
+
+    async def _hand_over(self, found: Part, old: Child) -> None:
+        """Start a successor; when it is ready, end the old one. Raises CommandError, and the old one goes on."""
+        before = msgspec.structs.replace(self._stack.parts[found.name])
+        turn = self._turns[found.name]
+        self._turns[found.name] = 3 - turn
+        try:
+            await self._start(found)
+        except CommandError:
+            failed, self._children[found.name] = self._children[found.name], old
+            self._turns[found.name], self._stack.parts[found.name] = turn, before
+            if failed is not old:
+                await failed.stop()
+            self._write()
+            raise
+        await old.stop(HAND_OVER_GRACE_S)
+        if old.exit_code != 0:  # it has not let go of its leases: only its namesake gets them at once
+            self._turns[found.name] = turn
             await self._stop(found.name)
             await self._start(found)
-        return f"{found.name} is ready again (pid {self._children[found.name].pid})"
 
     # Stopping
 

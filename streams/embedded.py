@@ -15,6 +15,7 @@ from streams.fence import Fence
 from streams.kinesis import Shard, StoredRecord, get_iterator, get_page, is_expired_iterator, list_shards
 from streams.leases import SHARD_END, TRIM_HORIZON, Lease, Leases
 from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_of
+from streams.resources import DRAIN_S
 from streams.runtime import Emitted, Equipment, ShardRuntime
 from streams.telemetry import place_of
 
@@ -23,19 +24,20 @@ READS_PER_S: Final = 4.0
 PAGE_RECORDS: Final = 1_000
 CHECKPOINT_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 2.0
-DRAIN_S: Final = 1.8
-"""Patience at a stop, so that a whole stack can be down within 5 s."""
+WATCH_EVERY_S: Final = 0.25
+"""A worker without a lease looks so often whether one has become free: at a deploy it takes over from another."""
 PAUSE_S: Final = 0.02
 
 
 class Options(NamedTuple):
-    """How a worker runs. poll_s: between reads of a shard; limit: records a read."""
+    """How a worker runs. poll_s: between reads of a shard; limit: records a read; drain_s: patience at a stop."""
 
     input_stream: str
     output_stream: str
     poll_s: float
     failover_s: float = 10.0
     limit: int = PAGE_RECORDS
+    drain_s: float = DRAIN_S
 
 
 def poll_interval_s(consumers: int) -> float:
@@ -85,7 +87,7 @@ class Worker:
         finally:
             self._stop.set()
             if self._tasks:
-                await asyncio.wait(self._tasks.values(), timeout=DRAIN_S + 1)
+                await asyncio.wait(self._tasks.values(), timeout=self._options.drain_s + 1)
             for task in self._tasks.values():
                 task.cancel()
             results = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -95,7 +97,7 @@ class Worker:
 
     async def _nap(self) -> None:
         try:
-            async with asyncio.timeout(SYNC_EVERY_S):
+            async with asyncio.timeout(SYNC_EVERY_S if self._tasks else WATCH_EVERY_S):
                 await self._news.wait()
         except TimeoutError:
             return
@@ -202,7 +204,7 @@ class ShardWork:
                     if done.done():
                         done.result()
             ended = reader.result()
-            await runtime.drain(DRAIN_S)
+            await runtime.drain(self._options.drain_s)
             await runtime.stop()
             await self._close(runtime, ended)
         except LeaseLost:

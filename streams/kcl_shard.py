@@ -17,12 +17,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from streams.claims import Claim, Claims
-from streams.embedded import DRAIN_S, Options, ShardWork
+from streams.embedded import Options, ShardWork
 from streams.errors import HeraldError, LeaseLost
 from streams.fence import Fence
 from streams.kinesis import StoredRecord
 from streams.policy import backoff_ms
 from streams.recovery import rest_of
+from streams.resources import DRAIN_S
 from streams.runtime import Equipment, ShardRuntime
 from streams.stage import Position
 from streams.telemetry import place_of
@@ -128,7 +129,7 @@ class KclShard(ShardWork):
         """Let what is under way come to its end, and into snapshots, for a while; then stop."""
         deadline = time.monotonic() + DRAIN_S
         if self._runtime is not None and not self.is_quiet:
-            await self._runtime.drain(DRAIN_S)
+            await self._runtime.drain(self._options.drain_s)
             while time.monotonic() < deadline and not self.is_quiet and self._runtime.checkpoint() != self._last:
                 await asyncio.sleep(PULSE_S)
             await self.stop()
@@ -139,7 +140,7 @@ class KclShard(ShardWork):
         assert runtime is not None
         assert self._rest_is_read is not None
         await asyncio.wait({self._rest_is_read})
-        await runtime.drain(DRAIN_S)
+        await runtime.drain(self._options.drain_s)
         while not self.is_quiet and not self._fence.holds(time.monotonic()):
             await asyncio.sleep(PULSE_S)
         if self.is_quiet:

@@ -189,6 +189,7 @@ def options_of(spec: StageSpec, program: ProgramSettings) -> Options:
         output_stream=physical_name(program.herald_prefix, spec.output),
         poll_s=poll_interval_s(next(stream.consumers for stream in STREAMS if stream.name == spec.input)),
         failover_s=program.lease_failover_s,
+        drain_s=spec.drain_s,
     )
 
 

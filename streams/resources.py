@@ -6,6 +6,8 @@ Names are `{prefix}-{short name}`; commands take the short names.
 from typing import Final, Literal, NamedTuple
 
 DEFAULT_PREFIX: Final = "herald"
+DRAIN_S: Final = 1.8
+"""So that a whole stack can be down within 5 s."""
 
 StreamName = Literal["audio", "transcripts", "emotions", "speech", "receipts", "journal"]
 StageName = Literal["transcribe", "emotion", "translate", "broadcast"]
@@ -20,11 +22,16 @@ class StreamSpec(NamedTuple):
 
 
 class StageSpec(NamedTuple):
-    """A stage: what it reads, what it writes."""
+    """A stage: what it reads, what it writes.
+
+    drain_s: how long a stop waits for what is under way. Where that waits for audio which will not come any more, it is
+    short: the next owner feeds it again.
+    """
 
     name: StageName
     input: StreamName
     output: StreamName
+    drain_s: float = DRAIN_S
 
 
 class IndexSpec(NamedTuple):
@@ -55,8 +62,8 @@ STREAMS: Final = (
 )
 
 STAGES: Final = (
-    StageSpec("transcribe", "audio", "transcripts"),
-    StageSpec("emotion", "audio", "emotions"),
+    StageSpec("transcribe", "audio", "transcripts", drain_s=0.2),
+    StageSpec("emotion", "audio", "emotions", drain_s=0.2),
     StageSpec("translate", "transcripts", "speech"),
     StageSpec("broadcast", "speech", "receipts"),
 )
