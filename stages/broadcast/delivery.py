@@ -6,6 +6,7 @@ lives as long as it has something to send.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -18,6 +19,7 @@ from stages.broadcast.settings import BroadcastSettings
 from streams.aws import as_error
 from streams.errors import HeraldError, NotFound
 from streams.records import SessionEvent, SpeechPart
+from streams.slots import Slots
 from streams.stage import Replies, Request
 from streams.telemetry import Log
 
@@ -29,7 +31,10 @@ GRACE_S: Final = 0.5
 MAX_ENTRIES: Final = 100
 """Records that may wait for one listener: 10 s of captions at their most, 5 a second, twice."""
 SUSPECT_SHARE: Final = 5
-"""One slot in so many is for listeners whose last post failed: a hundred dead ones must not take all the slots."""
+"""One slot in so many is for listeners whose last post failed or was slow: a hundred such must not take all slots."""
+MAX_SUSPECTS: Final = 4_096
+SLOW_POST_S: Final = 0.5
+"""A post takes 5 ms; one that takes a quarter of its time limit is on its way to failing."""
 
 
 class _Tally:
@@ -78,10 +83,10 @@ class _Tally:
 class _Listener:
     """One listener's lane, and the task that empties it."""
 
-    def __init__(self, backlog_ms: int) -> None:
+    def __init__(self, session_id: str, backlog_ms: int) -> None:
+        self.session_id = session_id
         self.lane: Lane[_Tally] = Lane(backlog_ms, MAX_ENTRIES)
         self.sender: asyncio.Task[None] | None = None
-        self.is_suspect = False
         self.grace_s = GRACE_S
 
 
@@ -97,8 +102,9 @@ class Delivery:
         self._log = log
         self._lanes: dict[str, _Listener] = {}
         self._sent = asyncio.Event()
-        self._slots = asyncio.Semaphore(settings.posts_in_flight)
-        self._suspect_slots = asyncio.Semaphore(max(1, settings.posts_in_flight // SUSPECT_SHARE))
+        self._suspects: OrderedDict[str, None] = OrderedDict()
+        self._slots = Slots(settings.posts_in_flight)
+        self._suspect_slots = Slots(max(1, settings.posts_in_flight // SUSPECT_SHARE))
 
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Delivered:
         """Send it to everyone, and tell when it is queued and when it is over. Cancelling leaves nothing queued."""
@@ -114,7 +120,7 @@ class Delivery:
         if isinstance(record, SpeechPart):
             expires_ms += max(0, clause_duration_ms(record) - self._settings.backlog_ms)
         for connection_id in connections:
-            self._push(connection_id, Entry(tally, posts, audio_ms, expires_ms))
+            self._push(session_id, connection_id, Entry(tally, posts, audio_ms, expires_ms))
         replies(Queued())
         try:
             await tally.is_over.wait()
@@ -171,10 +177,10 @@ class Delivery:
         except TimeoutError:
             return
 
-    def _push(self, connection_id: str, entry: Entry[_Tally]) -> None:
+    def _push(self, session_id: str, connection_id: str, entry: Entry[_Tally]) -> None:
         listener = self._lanes.get(connection_id)
         if listener is None:
-            listener = self._lanes[connection_id] = _Listener(self._settings.backlog_ms)
+            listener = self._lanes[connection_id] = _Listener(session_id, self._settings.backlog_ms)
             listener.sender = asyncio.get_running_loop().create_task(self._send_all(connection_id, listener))
         for tally in listener.lane.push(entry):
             tally.dropped()
@@ -219,6 +225,7 @@ class Delivery:
     async def _on_gone(self, connection_id: str, listener: _Listener) -> None:
         for tally in listener.lane.clear():
             tally.gone()
+        self._suspects.pop(connection_id, None)
         try:
             await self._listeners.remove(connection_id)
         except HeraldError as error:
@@ -228,18 +235,26 @@ class Delivery:
         for attempt in range(1 + RETRIES):
             try:
                 async with AsyncExitStack() as stack:
-                    if listener.is_suspect:
-                        await stack.enter_async_context(self._suspect_slots)
-                    await stack.enter_async_context(self._slots)
+                    if connection_id in self._suspects:
+                        await stack.enter_async_context(self._suspect_slots.of(listener.session_id))
+                    await stack.enter_async_context(self._slots.of(listener.session_id))
+                    began_s = time.monotonic()
                     await self._post(connection_id, message)
             except HeraldError as error:
-                listener.is_suspect = True
+                self._note(connection_id, is_suspect=True)
                 if not error.retryable or attempt == RETRIES:
                     raise
                 await asyncio.sleep(RETRY_AFTER_S)
             else:
-                listener.is_suspect = False
+                self._note(connection_id, is_suspect=time.monotonic() - began_s >= SLOW_POST_S)
                 return
+
+    def _note(self, connection_id: str, *, is_suspect: bool) -> None:
+        self._suspects.pop(connection_id, None)
+        if is_suspect:
+            self._suspects[connection_id] = None
+            if len(self._suspects) > MAX_SUSPECTS:
+                self._suspects.popitem(last=False)
 
     async def _post(self, connection_id: str, message: bytes) -> None:
         try:

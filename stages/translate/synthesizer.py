@@ -6,10 +6,11 @@ from typing import Any, Final
 from stages.translate.prosody import Prosody, ssml
 from stages.translate.requests import POLLY, Synthesize, Synthesized
 from stages.translate.sentences import split
-from streams.aws import as_error
+from streams.aws import MAX_CONNECTIONS, as_error
 from streams.errors import HeraldError, Refused
 from streams.languages import Offer
 from streams.records import SAMPLE_RATE_HZ
+from streams.slots import Slots
 from streams.stage import Replies, Request
 
 MAX_CHARACTERS: Final = 2_500
@@ -26,6 +27,7 @@ class Synthesizer:
     def __init__(self, client: Any, offers: Mapping[str, Offer]) -> None:
         self._client = client
         self._offers = offers
+        self._slots = Slots(MAX_CONNECTIONS)
 
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Synthesized:
         """The speech. A text too long for the service is spoken sentence after sentence and joined."""
@@ -35,7 +37,7 @@ class Synthesizer:
             raise Refused(f"no voice speaks {request.language}", code="UNSUPPORTED_LANGUAGE")
         pcm, spoken = bytearray(), []
         for piece in split(request.text, MAX_CHARACTERS, MAX_BYTES):
-            sound, markup = await self._speak(piece, offer, request.prosody)
+            sound, markup = await self._speak(session_id, piece, offer, request.prosody)
             pcm += sound
             spoken.append(markup)
         return Synthesized(bytes(pcm), "".join(spoken), offer.voice_id, SAMPLE_RATE_HZ)
@@ -43,28 +45,29 @@ class Synthesizer:
     async def close(self) -> None:
         """The client is the program's."""
 
-    async def _speak(self, text: str, offer: Offer, prosody: Prosody) -> tuple[bytes, str]:
+    async def _speak(self, session_id: str, text: str, offer: Offer, prosody: Prosody) -> tuple[bytes, str]:
         markup = ssml(text, prosody)
         try:
-            return await self._synthesize(markup, "ssml", offer), markup
+            return await self._synthesize(session_id, markup, "ssml", offer), markup
         except HeraldError as error:
             if error.code not in SSML_REFUSED:
                 raise
-        return await self._synthesize(text, "text", offer), ""
+        return await self._synthesize(session_id, text, "text", offer), ""
 
-    async def _synthesize(self, text: str, text_type: str, offer: Offer) -> bytes:
+    async def _synthesize(self, session_id: str, text: str, text_type: str, offer: Offer) -> bytes:
         try:
-            answer = await self._client.synthesize_speech(
-                Engine=offer.engine,
-                LanguageCode=offer.voice_language_code,
-                VoiceId=offer.voice_id,
-                OutputFormat="pcm",
-                SampleRate=str(SAMPLE_RATE_HZ),
-                TextType=text_type,
-                Text=text,
-            )
-            async with answer["AudioStream"] as stream:
-                pcm: bytes = await stream.read()
+            async with self._slots.of(session_id):
+                answer = await self._client.synthesize_speech(
+                    Engine=offer.engine,
+                    LanguageCode=offer.voice_language_code,
+                    VoiceId=offer.voice_id,
+                    OutputFormat="pcm",
+                    SampleRate=str(SAMPLE_RATE_HZ),
+                    TextType=text_type,
+                    Text=text,
+                )
+                async with answer["AudioStream"] as stream:
+                    pcm: bytes = await stream.read()
         except Exception as error:
             raise as_error(error, f"speaking {offer.language}") from error
         return pcm[: len(pcm) & ~1]

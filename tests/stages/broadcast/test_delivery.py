@@ -183,3 +183,32 @@ async def test_five_hundred_listeners_in_pages(bench: Bench) -> None:
     await asyncio.gather(*(bench.join(name) for name in names))
     assert sorted(await bench.listeners.find(SESSION, "es")) == names
     assert (await bench.deliver(caption())).reached == 500
+
+
+async def test_a_session_whose_listeners_are_all_slow_delays_no_other(bench: Bench) -> None:
+    await bench.open(BroadcastSettings(listeners_ttl_ms=0, posts_in_flight=5))
+    slow = [f"slow{i}" for i in range(60)]
+    await asyncio.gather(*(bench.join(name) for name in slow))
+    await put_connection(bench.dynamo, bench.table, "well=", "calm-fox-123", "es")
+    bench.api.delay_s = dict.fromkeys(slow, 0.4)
+    delivering = asyncio.create_task(bench.deliver(caption()))
+    while bench.api.most_in_flight < 5:
+        await asyncio.sleep(0.001)
+    began = asyncio.get_running_loop().time()
+    result = await bench.delivery.perform("calm-fox-123", Deliver(caption(), 7), bench._note)
+    took_s = asyncio.get_running_loop().time() - began
+    assert result.reached == 1
+    assert not delivering.done()
+    assert took_s < 2  # one post of the others; in the order of asking it would be all of them, 5 s
+    assert (await delivering).reached == 60
+
+
+async def test_listeners_that_are_slow_leave_most_slots_to_the_others(bench: Bench) -> None:
+    await bench.open(BroadcastSettings(listeners_ttl_ms=0, posts_in_flight=5))
+    slow = [f"slow{i}" for i in range(5)]
+    await bench.join(*slow)
+    bench.api.delay_s = dict.fromkeys(slow, 0.6)
+    await bench.deliver(caption(0))
+    bench.api.most_in_flight = 0
+    assert (await bench.deliver(caption(1))).reached == 5
+    assert bench.api.most_in_flight == 1
