@@ -117,12 +117,15 @@ class Speaker:
         await self._socket.close()
 
     async def speak(self, pcm: Pcm) -> None:
-        """Send the talk, each chunk when its last sample would have been captured. Raises CommandError."""
+        """Send the talk, each chunk when its last sample would have been captured. Raises CommandError.
+
+        Another talk goes on with the numbers; what lies between was a speaker who sent nothing.
+        """
         samples = CHUNK_MS * SAMPLE_RATE_HZ // 1000
         loop = asyncio.get_running_loop()
-        self.started_ms = now_ms()
-        began = loop.time()
-        for number, start in enumerate(range(0, len(pcm), samples)):
+        began_ms, began = now_ms(), loop.time()
+        self.started_ms = self.started_ms or began_ms
+        for number, start in enumerate(range(0, len(pcm), samples), self.sent):
             chunk = pcm[start : start + samples]
             due = began + (start + len(chunk)) / SAMPLE_RATE_HZ
             await asyncio.sleep(max(0.0, due - loop.time()))
@@ -130,7 +133,7 @@ class Speaker:
                 "action": "sendAudio",
                 "sessionId": self.session_id,
                 "sequence": number,
-                "timestamp": self.started_ms + start * 1000 // SAMPLE_RATE_HZ,
+                "timestamp": began_ms + start * 1000 // SAMPLE_RATE_HZ,
                 "audioData": base64.b64encode(chunk.astype("<i2").tobytes()).decode(),
             }
             self._messages[number] = msgspec.json.encode(message).decode()

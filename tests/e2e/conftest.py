@@ -1,4 +1,7 @@
-"""One stack per recogniser, for all tests that leave it as it was."""
+"""One stack per recogniser, for all tests that leave it as it was.
+
+Recogniser streams are replaced every ROLLOVER_S instead of every 3.5 h, so that every test has some that are.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.whole_stack import LEASE_S, WholeStack
+
+ROLLOVER_S = 15
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +24,8 @@ def speech_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStac
 
 
 def _stack(folder: Path, engine: str, settings: dict[str, str] | None = None) -> Iterator[WholeStack]:
-    stack = WholeStack(folder, engine, shards=2, settings=settings)
+    chosen = {"RECOGNISER_ROLLOVER_S": str(ROLLOVER_S)} | (settings or {})
+    stack = WholeStack(folder, engine, shards=2, settings=chosen)
     try:
         yield stack
     finally:

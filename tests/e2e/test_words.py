@@ -10,6 +10,7 @@ from ops import tokens
 from ops.audio_files import read
 from ops.listener import Listener
 from ops.speaker import Speaker
+from tests.e2e.conftest import ROLLOVER_S
 from tests.e2e.whole_stack import WholeStack, described, finished, tone_talk, words_heard
 
 MINUTE_WORDS = 168
@@ -71,10 +72,13 @@ def test_captions_only_grow_but_for_their_unstable_tail(tone_stack: WholeStack, 
 
 def test_a_minute_without_a_pause_is_heard_to_the_word(tone_stack: WholeStack, tmp_path: Path) -> None:
     said = tone_talk(tmp_path / "talk.wav", 10_000, 1, words=MINUTE_WORDS)
+    streams = tone_stack.recogniser_streams()
 
     report = tone_stack.demo("--audio", str(tmp_path / "talk.wav"), "--to", "es")
 
     assert words_heard(report, "es") == said
+    assert tone_stack.recogniser_streams() - streams >= 60 // ROLLOVER_S  # replaced in the midst of speech
+    assert report["hops_ms"]["recognition"]["max"] < 5_000  # which no word waited for
     assert (report["lost"], report["duplicated"], report["reordered"], report["unheard_ms"]) == (0, 0, 0, 0)
 
 

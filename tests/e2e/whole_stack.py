@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +102,28 @@ class WholeStack:
             counts = json.load(answer)
         return int(counts.get(operation, {}).get("calls", 0))
 
+    def recogniser_streams(self) -> int:
+        """How many streams the recogniser has had."""
+        with urllib.request.urlopen(f"{self.environment['HERALD_TRANSCRIBE_CONTROL_URL']}/_herald/calls") as answer:
+            counts = json.load(answer)
+        return int(counts["StartStreamTranscription"]["calls"])
+
     def pairs(self) -> set[str]:
         """The pairs of languages that the translator was asked for, as in `en-es`."""
         with urllib.request.urlopen(f"{self.described()['parts']['translate-twin']['url']}/_herald/calls") as answer:
             counts = json.load(answer)["TranslateText"]
         return {name.removeprefix("calls.") for name in counts if name.startswith("calls.")}
+
+    @contextmanager
+    def recogniser_faults(self, *faults: dict[str, object]) -> Iterator[None]:
+        """Let streams that are opened from now on go wrong (`local.faults`)."""
+        url = f"{self.environment['HERALD_TRANSCRIBE_CONTROL_URL']}/_herald/faults"
+        put = urllib.request.Request(url, data=json.dumps(faults).encode(), method="PUT")
+        try:
+            urllib.request.urlopen(put, timeout=10).close()
+            yield
+        finally:
+            urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10).close()
 
     def signal(self, part: str, number: signal.Signals) -> None:
         os.kill(self.described()["parts"][part]["pid"], number)

@@ -88,6 +88,18 @@ async def test_chunks_that_are_refused_in_passing_or_not_answered_are_sent_again
         assert first == second
 
 
+async def test_another_talk_goes_on_with_the_numbers(served: tuple[Gateway, str]) -> None:
+    gateway, url = served
+    async with aiohttp.ClientSession() as session, await Speaker.create(session, url, "good") as speaker:
+        await speaker.speak(np.zeros(16 * 200, dtype=np.int16))
+        started_ms = speaker.started_ms
+        await speaker.speak(np.zeros(16 * 200, dtype=np.int16))
+        await speaker.answers()
+        assert speaker.started_ms == started_ms
+    assert [chunk["sequence"] for chunk in gateway.taken] == [0, 1, 2, 3]
+    assert int(str(gateway.taken[2]["timestamp"])) - started_ms >= 200
+
+
 async def test_a_connection_that_ends_ends_the_waiting(served: tuple[Gateway, str]) -> None:
     gateway, url = served
     gateway.silent = {0}
