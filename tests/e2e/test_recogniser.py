@@ -72,18 +72,21 @@ async def test_a_speaker_who_sends_nothing_for_a_while_is_heard_again_at_the_rig
     more = tone_talk(tmp_path / "more.wav", 16_100, 1)
     stack = described(tone_stack)
     token = await asyncio.to_thread(tokens.token, stack, "somebody")
-    async with aiohttp.ClientSession() as session, await Speaker.create(session, stack.url, token) as speaker:
-        async with await Listener.join(session, stack.url, speaker.session_id, "es", lambda: None) as listener:
-            streams = tone_stack.recogniser_streams()
-            await speaker.speak(read(tmp_path / "talk.wav").pcm)
-            quiet = asyncio.get_running_loop().time()
-            await asyncio.sleep(QUIET_S)
-            paused_ms = (asyncio.get_running_loop().time() - quiet) * 1_000
-            await speaker.speak(read(tmp_path / "more.wav").pcm)
-            await speaker.answers()
-            await speaker.end()
-            await listener.ended.wait()
-            opened = tone_stack.recogniser_streams() - streams
+    async with (
+        aiohttp.ClientSession() as session,
+        await Speaker.create(session, stack.url, token) as speaker,
+        await Listener.join(session, stack.url, speaker.session_id, "es", lambda: None) as listener,
+    ):
+        streams = tone_stack.recogniser_streams()
+        await speaker.speak(read(tmp_path / "talk.wav").pcm)
+        quiet = asyncio.get_running_loop().time()
+        await asyncio.sleep(QUIET_S)
+        paused_ms = (asyncio.get_running_loop().time() - quiet) * 1_000
+        await speaker.speak(read(tmp_path / "more.wav").pcm)
+        await speaker.answers()
+        await speaker.end()
+        await listener.ended.wait()
+        opened = tone_stack.recogniser_streams() - streams
     heard = [
         (number, clause.start_ms) for clause in listener.ear.heard for number in tones.numbers_in(clause.text.lower())
     ]
