@@ -19,3 +19,8 @@ def is_same(a: Word, b: Word) -> bool:
 def plain(text: str) -> str:
     """A word as compared: no case, no punctuation, which recognisers add and move late."""
     return "".join(letter for letter in text.casefold() if letter.isalnum()) or text
+
+
+def well_formed(text: str) -> str:
+    """A service's text as it can be written: a lone surrogate, which JSON may hold and UTF-8 may not, becomes `?`."""
+    return text.encode("utf-8", "replace").decode()

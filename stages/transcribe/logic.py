@@ -27,6 +27,7 @@ from streams.lag import lag_ms
 from streams.records import AudioChunk, Record, SessionEvent, Transcript, Word
 from streams.stage import Count, Done, Effect, Emit, Input, Position, Reject, Reply, StageBuilder
 from streams.timeline import Passed, Timeline
+from streams.words import well_formed
 
 CONTEXT_MS: Final = 500
 """Audio before the horizon that is always fed again: the longest word that could be heard as a fragment."""
@@ -196,13 +197,14 @@ class Transcribe:
                 yield from self._on_result(hearing.feed, hearing.result, hearing.answered_ms, now_ms)
 
     def _on_result(self, feed: Feed, result: Result, answered_ms: int, now_ms: int) -> Iterator[Effect]:
+        words = [word for word in result.words if word.text.strip()]
         heard = HeardResult(
             key=f"{feed.stream}:{result.result_id}",
             words=[
-                Word(w.text, feed.media_ms(w.start_ms), feed.media_ms(w.end_ms, is_end=True), w.confidence)
-                for w in result.words
+                Word(well_formed(w.text), feed.media_ms(w.start_ms), feed.media_ms(w.end_ms, is_end=True), w.confidence)
+                for w in words
             ],
-            stable=[word.stable for word in result.words],
+            stable=[word.stable for word in words],
             end_ms=feed.media_ms(result.end_ms, is_end=True),
             is_partial=result.is_partial,
             answered_ms=answered_ms,

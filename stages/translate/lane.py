@@ -23,6 +23,7 @@ from streams.lag import LagBudget
 from streams.languages import base_language
 from streams.records import NEUTRAL, SAMPLE_RATE_HZ, Caption, Dynamics, SpeechPart
 from streams.stage import Count, Effect, Emit, Reply
+from streams.words import well_formed
 
 PART_BYTES = 480_000
 """Sound in one record, 15 s: a record is 1 MB at the most. All parts of a clause but the last have this size."""
@@ -144,7 +145,7 @@ class Lane:
             job.failure = reply.failure
             yield Count("TranslationPipelineErrors")
         elif isinstance(reply.value, Translated):
-            job.text = reply.value.text.strip()
+            job.text = well_formed(reply.value.text).strip()
             job.hops[times.TRANSLATION_CALLED] = reply.called_ms
             job.hops[times.TRANSLATION_ANSWERED] = reply.answered_ms
         elif isinstance(reply.value, Synthesized):

@@ -5,22 +5,26 @@ from typing import Literal, TypeAlias
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.transcribe.feed import SPAN_MS
+from stages.transcribe.horizon import MIN_WORD_MS
 from stages.transcribe.logic import CONTEXT_MS, EVENT_WAIT_MS, Transcribe, builder
+from stages.transcribe.requests import Heard, Opened, OpenRecogniser, RecognisedWord, Result, SendAudio, Taken
 from stages.transcribe.settings import TranscribeSettings
 from streams import times
 from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure, NewerVersion
-from streams.records import AudioChunk, EmotionFrame, SessionEvent, Transcript, Word
+from streams.records import AudioChunk, EmotionFrame, SessionEvent, Transcript, Word, decode, encode
 from streams.stage import Done, Effect, Input, Position, Reject
 from tests.stages.transcribe.simulated import Habits, Name, SimulatedRecogniser, Talk, chunk_of, sentence, speak
-from tests.support.stage_driver import START_MS, Owner, World
+from tests.support.stage_driver import START_MS, NoService, Owner, World
 
 
-def world_of(talk: Talk, habits: Habits | None = None, **settings: float) -> World:
+def world_of(talk: Talk, habits: Habits | None = None, **chosen: float) -> World:
     recogniser = SimulatedRecogniser(talk, habits or Habits())
-    return World(builder(msgspec.convert(settings, TranscribeSettings)), service=recogniser)
+    return World(builder(msgspec.convert(chosen, TranscribeSettings)), service=recogniser)
 
 
 Kind: TypeAlias = Literal["created", "muted", "volume", "ended"]
@@ -506,3 +510,51 @@ def test_words_say_when_their_last_sound_was_made_by_the_gateways_clock() -> Non
         if isinstance(record, Transcript) and record.status == "clause":
             assert record.times_ms[times.SPOKEN] == record.times_ms[times.CAPTURED] + 100  # all came 100 ms later
             assert 0 <= record.times_ms[times.CAPTURED] + 100 - START_MS - record.end_ms < 100
+
+
+NONSENSE_MS = st.integers(-5_000, 60_000)
+NONSENSE = st.builds(
+    Result,
+    st.sampled_from(["r0", "r1", ""]),
+    NONSENSE_MS,
+    NONSENSE_MS,
+    st.booleans(),
+    st.lists(
+        st.builds(
+            RecognisedWord,
+            st.sampled_from(["yes", "", " ", "no", "\ud800"]),
+            NONSENSE_MS,
+            NONSENSE_MS,
+            st.none() | st.floats(-1, 2),
+            st.none() | st.booleans(),
+        ),
+        max_size=6,
+    ),
+)
+
+
+@given(st.lists(NONSENSE, min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_whatever_a_recogniser_answers_words_lie_in_order_in_what_was_said(answers: list[Result]) -> None:
+    talk = Talk([], 6_000)
+    world = World(builder(TranscribeSettings()), service=NoService())
+    speak(world, talk)
+    world.run_for(200)
+    (opening,) = (call for call in world.calls if isinstance(call.request, OpenRecogniser))
+    world.owner.reply(opening.call_id, Opened(), last=False)
+    for answer in answers:
+        world.run_for(700)
+        for call in world.calls:
+            if isinstance(call.request, SendAudio):
+                world.owner.reply(call.call_id, Taken())
+        world.owner.reply(opening.call_id, Heard([answer]), last=False)
+    world.run_for(100)
+    edge_ms = 0
+    for word in clauses(world):
+        assert word.text.strip()
+        assert edge_ms <= word.start_ms < word.end_ms
+        edge_ms = word.end_ms
+    assert edge_ms <= 6_000 + 48 * MIN_WORD_MS
+    assert world.rejected == {}
+    for record in world.emitted():
+        assert decode(encode(record)) == record
