@@ -1,0 +1,87 @@
+"""The audit as a whole: evidence in, result out. Pure."""
+
+from typing import Final
+
+from ops.audit.evidence import Evidence, Letter
+from ops.audit.languages import languages
+from ops.audit.receipts import end, receipts
+from ops.audit.result import Audit, EndAccount, Finding, LetterLine, State, place_at
+from ops.audit.sound import sound
+from ops.audit.words import words
+
+GIVEN_UP_MS: Final = 10 * 60_000
+"""So long after a session's end, what has not come is taken to be lost, though its end has not come through either."""
+
+
+def audit(evidence: Evidence) -> Audit:
+    """What became of every word of a session."""
+    told, end_findings = end(evidence)
+    state = _state(evidence, told)
+    ended_ms = told.in_audio_at_ms or evidence.ended_at_ms
+    given_up = ended_ms is not None and evidence.read_at_ms - ended_ms > GIVEN_UP_MS
+    over = state == "over" or given_up
+    audio = sound(evidence, over=over)
+    committed = words(evidence.transcripts)
+    accounts, by_language, off = languages(evidence, committed.clauses, over=over)
+    receipts_off, notes = receipts(evidence, by_language, accounts, over=over)
+    findings = [*audio.findings, *committed.findings, *off, *receipts_off, *end_findings, *_letters_off(evidence)]
+    notes = [*audio.notes, *notes, *_notes(evidence)]
+    return Audit(
+        session_id=evidence.session_id,
+        state=state,
+        ok=not findings,
+        created_at_ms=evidence.created_at_ms,
+        ended_at_ms=evidence.ended_at_ms if evidence.ended_at_ms is not None else told.in_audio_at_ms,
+        listeners_known=evidence.listening is not None,
+        sound=audio.account,
+        words=committed.account,
+        languages=accounts,
+        end=told,
+        dead_letters=[_line(letter) for letter in evidence.letters],
+        findings=findings,
+        notes=notes,
+    )
+
+
+def _state(evidence: Evidence, told: EndAccount) -> State:
+    if told.receipt_at_ms is not None:
+        return "over"
+    return "ending" if told.in_audio_at_ms is not None or evidence.ended_at_ms is not None else "going_on"
+
+
+def _line(letter: Letter) -> LetterLine:
+    return LetterLine(
+        id=letter.id,
+        stage=letter.stage,
+        place=place_at(letter.stream, letter.position),
+        code=letter.failure.code,
+        reason=letter.failure.message,
+        attempts=letter.attempts,
+        buried_at_ms=letter.buried_at_ms,
+        redriven=letter.redriven,
+    )
+
+
+def _letters_off(evidence: Evidence) -> list[Finding]:
+    """A letter that was sent back and has not come again is settled: what it held is counted where it went."""
+    return [
+        Finding(
+            "dead_letter",
+            f"{letter.stage} could not process a record ({letter.failure.code}: {letter.failure.message});"
+            f" it is kept as {letter.id}",
+            place_at(letter.stream, letter.position),
+        )
+        for letter in evidence.letters
+        if letter.redriven_at_ms is None or letter.buried_at_ms > letter.redriven_at_ms
+    ]
+
+
+def _notes(evidence: Evidence) -> list[Finding]:
+    notes = [
+        Finding("trimmed", f"the beginning of the {name} stream is past its retention: what was there is not counted")
+        for name in evidence.trimmed
+    ]
+    if evidence.listening is None:
+        sentence = "the journal does not say who listened when: a language counts from its first to its last caption"
+        notes.append(Finding("listeners_unknown", sentence))
+    return notes
