@@ -133,6 +133,11 @@ def receipts_of(rows: Iterable[Seen]) -> Iterable[tuple[Seen, Receipt]]:
     return ((seen, seen.record) for seen in rows if isinstance(seen.record, Receipt))
 
 
+def is_skipped(record: SpeechPart | Receipt) -> bool:
+    """Whether it says that a clause was left unspoken because it was too late (row S8)."""
+    return bool(getattr(record, "skipped_by", ""))
+
+
 def end_of(rows: Iterable[Seen]) -> Seen | None:
     """Where a stream tells the session's end, if it does."""
     for seen in rows:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from ops.audit.evidence import Evidence, Listening, Seen, captions_of, speech_of
+from ops.audit.evidence import Evidence, Listening, Seen, captions_of, is_skipped, speech_of
 from ops.audit.result import Finding, LanguageAccount, clause_name, place_of
 from ops.audit.words import Clause
 from streams import times
@@ -40,11 +40,13 @@ class Spoken(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """One language as it is on the speech stream. captions: first of each revision, in order."""
+    """One language as it is on the speech stream. captions: the first of each revision, in order. skipped: clauses that
+    were left unspoken as too late, and where that is said."""
 
     captions: list[tuple[Seen, Caption]]
     spoken: list[Spoken]
-    repeats: int
+    skipped: dict[tuple[str, int], Seen]
+    repeats: int = 0
 
 
 def heard(rows: Sequence[Seen]) -> dict[str, Heard]:
@@ -53,7 +55,7 @@ def heard(rows: Sequence[Seen]) -> dict[str, Heard]:
     clauses: dict[tuple[str, str, int], Spoken] = {}
     revisions: set[tuple[str, str, int]] = set()
     for seen, caption in captions_of(rows):
-        language = found.setdefault(caption.language, Heard([], [], 0))
+        language = found.setdefault(caption.language, Heard([], [], {}))
         key = (caption.language, caption.utterance_id, caption.revision)
         if key in revisions:
             found[caption.language] = language._replace(repeats=language.repeats + 1)
@@ -61,7 +63,10 @@ def heard(rows: Sequence[Seen]) -> dict[str, Heard]:
             revisions.add(key)
             language.captions.append((seen, caption))
     for seen, part in speech_of(rows):
-        language = found.setdefault(part.language, Heard([], [], 0))
+        language = found.setdefault(part.language, Heard([], [], {}))
+        if is_skipped(part):
+            language.skipped.setdefault((part.utterance_id, part.clause), seen)
+            continue
         spoken = clauses.get((part.language, part.utterance_id, part.clause))
         if spoken is None:
             spoken = clauses[part.language, part.utterance_id, part.clause] = Spoken(seen, part, {})
@@ -84,7 +89,7 @@ def languages(
     findings: list[Finding] = []
     given_ms = _given_ms(evidence, clauses)
     for code in sorted(codes):
-        one = by_language.get(code, Heard([], [], 0))
+        one = by_language.get(code, Heard([], [], {}))
         wanted = _wanted(code, clauses, one, evidence.listening, given_ms)
         accounts[code], off = _account(code, clauses, wanted, one, named, over=over)
         findings += off
@@ -119,7 +124,7 @@ def _wanted(
     if listening is not None:
         moments = [told.at_ms for told in listening]
         return [_listened(code, listening, moments, at_ms) for at_ms in given_ms]
-    given = {spoken.key for spoken in one.spoken} | _captioned(clauses, one)
+    given = {spoken.key for spoken in one.spoken} | one.skipped.keys() | _captioned(clauses, one)
     which = [i for i, clause in enumerate(clauses) if clause.key in given]
     return [bool(which) and which[0] <= i <= which[-1] for i in range(len(clauses))]
 
@@ -149,16 +154,21 @@ def _account(
     findings = [*_order(code, one, account), *_rewritten(code, one, account)]
     spoken = {each.key: each for each in one.spoken}
     captioned = _captioned(clauses, one)
-    frontier = max((i for i, clause in enumerate(clauses) if clause.key in spoken), default=-1)
+    frontier = max(
+        (i for i, clause in enumerate(clauses) if clause.key in spoken or clause.key in one.skipped), default=-1
+    )
     last = max((i for i, clause in enumerate(clauses) if clause.key in captioned), default=-1)
     for i, clause in enumerate(clauses):
         said = spoken.pop(clause.key, None)
-        if not (wanted[i] or said is not None or clause.key in captioned):
+        skipped = clause.key in one.skipped
+        if not (wanted[i] or said is not None or skipped or clause.key in captioned):
             continue
         account.wanted += 1
         account.captioned += clause.key in captioned
         if said is not None and said.is_whole:
             account.spoken += 1
+        elif said is None and skipped:
+            account.skipped += 1
         elif clause.seen.position in named:
             account.named += 1
         elif not over and i >= frontier:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ops.audit.evidence import Evidence, end_of, receipts_of
+from ops.audit.evidence import Evidence, end_of, is_skipped, receipts_of
 from ops.audit.languages import Heard
 from ops.audit.result import EndAccount, Finding, LanguageAccount, place_of
 from streams.records import Receipt
@@ -32,6 +32,9 @@ def receipts(
             receipt = had.get((code, *spoken.key))
             if receipt is not None:
                 _add(account, receipt)
+                if is_skipped(receipt) and spoken.is_whole:  # broadcast found it too late
+                    account.spoken -= 1
+                    account.skipped += 1
                 off, note = _misses(receipt, spoken.name, code)
                 findings += [Finding("unheard", off, place_of(spoken.seen), code)] if off else []
                 notes += [Finding("missed_by_some", note, place_of(spoken.seen), code)] if note else []

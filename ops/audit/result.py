@@ -69,15 +69,16 @@ class WordsAccount(msgspec.Struct):
 class LanguageAccount(msgspec.Struct):
     """One language. wanted: committed clauses for which it had a listener, or which it was given all the same.
 
-    Of those: spoken, whole; captioned; named, not spoken for a reason that a dead letter gives; under_way, not yet due;
-    lost. duplicated, reordered: clauses spoken again, or after a later one. rewritten: captions whose committed text
-    changed. repeats: records that were written twice. received: spoken clauses with a receipt; reached, gone, failed,
-    dropped: listeners, summed over those.
+    Of those: spoken, whole; captioned; skipped, left unspoken on purpose because they were too late (row S8); named,
+    not spoken for a reason that a dead letter gives; under_way, not yet due; lost. duplicated, reordered: clauses
+    spoken again, or after a later one. rewritten: captions whose committed text changed. repeats: records that were
+    written twice. received: clauses with a receipt; reached, gone, failed, dropped: listeners, summed over those.
     """
 
     wanted: int = 0
     spoken: int = 0
     captioned: int = 0
+    skipped: int = 0
     named: int = 0
     under_way: int = 0
     lost: int = 0

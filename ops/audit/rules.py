@@ -5,12 +5,14 @@ from typing import Final
 from ops.audit.evidence import Evidence, Letter
 from ops.audit.languages import languages
 from ops.audit.receipts import end, receipts
-from ops.audit.result import Audit, EndAccount, Finding, LetterLine, State, place_at
+from ops.audit.result import Audit, EndAccount, Finding, LetterLine, State, place_at, place_of
 from ops.audit.sound import sound
 from ops.audit.words import words
 
 GIVEN_UP_MS: Final = 10 * 60_000
 """So long after a session's end, what has not come is taken to be lost, though its end has not come through either."""
+SETTLED_MS: Final = 60_000
+"""How long after what one stream has first, what it caused is in all of them: an utterance, a stage's start."""
 
 
 def audit(evidence: Evidence) -> Audit:
@@ -22,9 +24,13 @@ def audit(evidence: Evidence) -> Audit:
     over = state == "over" or given_up
     audio = sound(evidence, over=over)
     committed = words(evidence.transcripts)
-    accounts, by_language, off = languages(evidence, committed.clauses, over=over)
+    whole_from_ms = _whole_from_ms(evidence)
+    clauses = [clause for clause in committed.clauses if clause.seen.written_ms >= whole_from_ms]
+    accounts, by_language, off = languages(evidence, clauses, over=over)
     receipts_off, notes = receipts(evidence, by_language, accounts, over=over)
     findings = [*audio.findings, *committed.findings, *off, *receipts_off, *end_findings, *_letters_off(evidence)]
+    if evidence.trimmed:
+        findings = _since(whole_from_ms, evidence, findings)
     notes = [*audio.notes, *notes, *_notes(evidence)]
     return Audit(
         session_id=evidence.session_id,
@@ -41,6 +47,23 @@ def audit(evidence: Evidence) -> Audit:
         findings=findings,
         notes=notes,
     )
+
+
+def _whole_from_ms(evidence: Evidence) -> int:
+    """From when on all streams have everything, where the beginning of some is past its retention."""
+    streams = {
+        "audio": evidence.audio,
+        "transcripts": evidence.transcripts,
+        "speech": evidence.speech,
+        "receipts": evidence.receipts,
+    }
+    return max((streams[name][0].written_ms + SETTLED_MS for name in evidence.trimmed if streams[name]), default=0)
+
+
+def _since(from_ms: int, evidence: Evidence, findings: list[Finding]) -> list[Finding]:
+    rows = [*evidence.audio, *evidence.transcripts, *evidence.speech, *evidence.receipts]
+    before = {place_of(seen) for seen in rows if seen.written_ms < from_ms}
+    return [finding for finding in findings if finding.place not in before]
 
 
 def _state(evidence: Evidence, told: EndAccount) -> State:
