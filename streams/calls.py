@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from streams.errors import HeraldError, PermanentError, Throttled, TimedOut
 from streams.fence import LOOK_EVERY_S
 from streams.policy import ROUNDS, Breaker, backoff_ms
@@ -107,11 +109,11 @@ class Calls:
                 self._note(breaker, request, error, attempt)
                 failures += 1
                 if not error.retryable or attempt.replied or request.attempts == 1:
-                    return attempt.failure(error)
+                    return attempt.failure(error, failures)
                 if failures % request.attempts == 0:
                     rounds = 0 if breaker.is_open() else rounds + 1
                     if rounds >= ROUNDS:
-                        return attempt.failure(error)
+                        return attempt.failure(error, failures)
                 self._log.warning("call", "trying again", session_id, dependency=request.dependency, code=error.code)
                 self._count(request, "CallRetries")
                 await asyncio.sleep(backoff_ms(failures, random.random) / 1000)
@@ -218,10 +220,11 @@ class _Attempt:
         """The last reply."""
         return self._as_reply(value, last=True)
 
-    def failure(self, error: HeraldError) -> Reply:
-        """The last reply, when all patience is over."""
+    def failure(self, error: HeraldError, attempts: int) -> Reply:
+        """The last reply, when all patience is over. attempts: this one and those before it."""
         now = _now_ms()
-        return Reply(self._call.call_id, None, error.as_failure(), self.called_ms, now, last=True)
+        failure = msgspec.structs.replace(error.as_failure(), attempts=attempts)
+        return Reply(self._call.call_id, None, failure, self.called_ms, now, last=True)
 
     def _as_reply(self, value: Any, *, last: bool) -> Reply:
         return Reply(self._call.call_id, value, None, self.called_ms, _now_ms(), last)

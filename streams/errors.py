@@ -24,11 +24,15 @@ import msgspec
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error as data. `message` never holds audio, tokens, connection ids or transcript text."""
+    """An error as data. `message` never holds audio, tokens, connection ids or transcript text.
+
+    attempts: how often was tried what failed.
+    """
 
     code: str
     message: str
     retryable: bool
+    attempts: int = 1
 
 
 class HeraldError(Exception):

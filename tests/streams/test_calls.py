@@ -10,7 +10,7 @@ import pytest
 
 from streams import calls as calls_module
 from streams.calls import Calls, note_breakers
-from streams.errors import HeraldError, Refused, StreamBroken, Throttled, Unavailable
+from streams.errors import Failure, HeraldError, Refused, StreamBroken, Throttled, Unavailable
 from streams.fence import LOOK_EVERY_S
 from streams.policy import FAILURES_TO_OPEN, ROUNDS, Breaker
 from streams.stage import Call, Replies, Reply, Request
@@ -120,7 +120,7 @@ async def test_a_call_that_fails_while_others_succeed_is_given_up_after_its_roun
     desk.breakers["oracle"] = Breaker(failures_to_open=1_000)  # others succeed: it never opens
     desk.calls.start("s", Call("1", Ask("poison")))
     (reply,) = await desk.after(1)
-    assert reply.failure == Unavailable("x").as_failure()
+    assert reply.failure == Failure("Unavailable", "x", True, attempts=ROUNDS * Ask.attempts)
     assert len(oracle.asked) == ROUNDS * Ask.attempts
 
 
@@ -236,7 +236,7 @@ async def test_a_full_service_holds_back_who_asks_for_a_stream_and_nobody_else()
     desk = Desk(oracle)
     desk.calls.start("s", Call("1", Listen("silence")))
     (reply,) = await desk.after(1)
-    assert reply.failure == Throttled("x").as_failure()
+    assert reply.failure == Failure("Throttled", "x", True, attempts=ROUNDS * Listen.attempts)
     assert not desk.breakers["oracle"].is_open()
 
 

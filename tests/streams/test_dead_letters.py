@@ -1,10 +1,14 @@
 """Row S6: a record that cannot be processed is kept with its bytes, its error, stage and attempts."""
 
+import time
 from typing import Any
 
-from streams.dead_letters import PART_BYTES, DeadLetters
+import msgspec
+
+from streams.dead_letters import ORIGIN, PART_BYTES, DeadLetters, letter_id
 from streams.errors import Failure
 from streams.kinesis import StoredRecord
+from streams.resources import DEAD_LETTERS
 from streams.stage import Position
 
 FAILURE = Failure("StageError", "KeyError in on_record, line 7", retryable=False)
@@ -17,13 +21,14 @@ def record(data: bytes) -> StoredRecord:
 async def test_a_letter_comes_back_whole_however_large(dynamo: Any, dead_letters_table: str) -> None:
     letters = DeadLetters(dynamo, dead_letters_table, "translate", "transcripts")
     data = bytes(range(256)) * (3 * PART_BYTES // 256)
-    letter_id = await letters.bury(record(data), FAILURE, attempts=3)
+    letter_id = await letters.bury(record(data), msgspec.structs.replace(FAILURE, attempts=3))
     letter = await letters.read(letter_id)
     assert letter is not None
     assert letter.data == data
     assert (letter.stage, letter.stream, letter.key) == ("translate", "transcripts", "golden-eagle-427")
     assert (letter.shard_id, letter.sequence) == ("shardId-000000000000", 4_965_300)
-    assert (letter.failure, letter.attempts) == (FAILURE, 3)
+    assert (letter.failure.code, letter.failure.message, letter.attempts) == (FAILURE.code, FAILURE.message, 3)
+    assert (letter.size_bytes, letter.redriven, letter.before) == (len(data), 0, [])
 
 
 async def test_the_same_record_twice_is_one_letter_and_nothing_is_kept_too(
@@ -37,3 +42,45 @@ async def test_the_same_record_twice_is_one_letter_and_nothing_is_kept_too(
     assert letter is not None
     assert letter.data == b""
     assert await letters.read("nothing") is None
+
+
+async def test_a_letter_that_is_buried_again_keeps_what_was_noted_on_it(dynamo: Any, dead_letters_table: str) -> None:
+    letters = DeadLetters(dynamo, dead_letters_table, "translate", "transcripts")
+    its_id = await letters.bury(record(b"a"), FAILURE)
+    await dynamo.update_item(
+        TableName=dead_letters_table,
+        Key={"id": {"S": its_id}, "part": {"S": "0"}},
+        UpdateExpression="SET redrivenAt = :at, redriven = :one",
+        ExpressionAttributeValues={":at": {"N": "17"}, ":one": {"N": "1"}},
+    )
+    assert await letters.bury(record(b"a"), FAILURE) == its_id
+    letter = await letters.read(its_id)
+    assert letter is not None
+    assert (letter.redriven, letter.redriven_at_ms) == (1, 17)
+
+
+async def test_a_record_that_was_sent_back_and_failed_again_has_a_history(dynamo: Any, dead_letters_table: str) -> None:
+    letters = DeadLetters(dynamo, dead_letters_table, "translate", "transcripts")
+    origin = {
+        "id": {"S": letter_id("translate", "shardId-000000000000", 4_965_300)},
+        "part": {"S": ORIGIN},
+        "before": {"L": [{"S": "translate.shardId-000000000000.7"}]},
+        "attempts": {"N": "5"},
+    }
+    await dynamo.put_item(TableName=dead_letters_table, Item=origin)
+    assert await letters.read(origin["id"]["S"]) is None  # it has not failed
+    letter = await letters.read(await letters.bury(record(b"a"), FAILURE))
+    assert letter is not None
+    assert (letter.before, letter.attempts_before, letter.attempts) == (["translate.shardId-000000000000.7"], 5, 1)
+
+
+async def test_letters_outlive_the_stream_by_far(dynamo: Any, dead_letters_table: str) -> None:
+    await DeadLetters(dynamo, dead_letters_table, "translate", "transcripts").bury(
+        record(bytes(2 * PART_BYTES)), FAILURE
+    )
+    assert DEAD_LETTERS.ttl is not None
+    rows = (await dynamo.scan(TableName=dead_letters_table))["Items"]
+    assert len(rows) == 2
+    for row in rows:
+        kept_days = (int(row[DEAD_LETTERS.ttl]["N"]) - time.time()) / 86_400
+        assert 29.9 < kept_days <= 30  # a stream keeps its records for 1 day, or 7 where that is asked for
