@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ops import control, demo, stack_file, tokens
+from ops.audit import command as audit
+from ops.dlq import command as dlq
 from ops.errors import CommandError
 from ops.parts import ENGINES, Options, part
 from ops.paths import paths
@@ -47,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--role", choices=["speaker"], default="speaker", help="who it is for (default: speaker)")
     token.add_argument("--subject", default="speaker", help="who the bearer is (default: speaker)")
     _command(commands, "env", _env, "the running stack's environment, as shell exports")
+    audit.add(_command(commands, "audit", audit.run, "what became of every word of a session"))
+    dlq.add(_command(commands, "dlq", dlq.run, "records that could not be processed: list, show, send back"))
     return parser
 
 

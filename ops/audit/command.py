@@ -22,7 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="the session's id, such as golden-eagle-427")
     parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on stdout")
     parser.epilog = (
-        "Exits with 0 if nothing is off. It reads the session's shards of five streams, each at three quarters of what a"
+        "Exits with 0 if nothing is off. It reads the session's shards of five streams, at three quarters of what a"
         " shard gives at the most, and scans the dead letters."
     )
 
