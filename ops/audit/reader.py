@@ -107,10 +107,13 @@ class _Reader:
         await self._read("receipts", span)
         end = end_of(self.evidence.receipts)
         span = Span(span.since_ms, end.written_ms + AFTER_END_MS if end else None)
-        async with asyncio.TaskGroup() as group:
-            for stream in ("audio", "speech"):
-                group.create_task(self._read(stream, span))
-            group.create_task(self._read_journal(span))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stream in ("audio", "speech"):
+                    group.create_task(self._read(stream, span))
+                group.create_task(self._read_journal(span))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         await self._read("transcripts", span)
         self.evidence.read_at_ms = time.time_ns() // 1_000_000
         self.evidence.trimmed = [name for name in ("audio", "transcripts", "speech") if self._lacks_beginning(name)]

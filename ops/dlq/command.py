@@ -210,7 +210,8 @@ async def _redrive(arguments: argparse.Namespace, where: Environment, store: Sto
         if not arguments.json:
             for letter in outcome.letters:
                 place = outcome.place
-                print(f"{letter.id}\n    {f'at {place.shard_id} {place.sequence}' if place else outcome.why}")
+                stands = f"at {place.shard_id} {place.sequence}" if place else ""
+                print(f"{letter.id}\n    {'; '.join(filter(None, (stands, outcome.why)))}")
 
     tell(f"sending back {len(letters)} letters in {where.name}")
     async with where.client("kinesis") as kinesis:

@@ -76,7 +76,7 @@ async def redrive(
     again: bool,
     on_outcome: Callable[[Outcome, str], None],
 ) -> None:
-    """Send records back. on_outcome: told of each as it is decided, and of its outlook. Raises HeraldError."""
+    """Send records back. on_outcome: told of each as it is decided, and of its outlook."""
     records: dict[tuple[str, str, int], list[DeadLetter]] = defaultdict(list)
     for letter in letters:
         records[letter.stream, letter.shard_id, letter.sequence].append(letter)
@@ -88,7 +88,11 @@ async def redrive(
     async def work(several: Sequence[list[DeadLetter]]) -> None:
         async with slots:
             for same in several:
-                on_outcome(*await _send(environment, kinesis, store, same, again=again))
+                try:
+                    outcome, text = await _send(environment, kinesis, store, same, again=again)
+                except HeraldError as error:  # the table's: the others may fare better, and what is marked tells
+                    outcome, text = Outcome(same, None, f"{error}; herald dlq ls says how far it came"), ""
+                on_outcome(outcome, text)
 
     async with asyncio.TaskGroup() as group:
         for several in by_key.values():
@@ -120,8 +124,11 @@ async def _send(
             f"{error}; whether it is in the stream is unknown: sending it again may do it twice, which its readers drop"
         )
         return Outcome(same, None, why), ""
-    for letter in same:
-        await store.sent(letter, place)
+    try:
+        for letter in same:
+            await store.sent(letter, place)
+    except HeraldError as error:
+        return Outcome(same, place, f"it is in the stream, but could not be marked as sent: {error}"), ""
     return Outcome(same, place), outlook(whole.data)
 
 
