@@ -92,7 +92,7 @@ def languages(
         one = by_language.get(code, Heard([], [], {}))
         wanted = _wanted(code, clauses, one, evidence.listening, given_ms)
         accounts[code], off = _account(code, clauses, wanted, one, named, over=over)
-        findings += off
+        findings += [*off, *_numbers(code, one, from_first="speech" not in evidence.trimmed)]
     return accounts, by_language, findings
 
 
@@ -211,14 +211,13 @@ def _order(code: str, one: Heard, account: LanguageAccount) -> Iterator[Finding]
             account.reordered += 1
             sentence = f"{later.name} was spoken in {code} after {earlier.name}, which is later"
             yield Finding("spoken_out_of_order", sentence, place_of(later.seen), code)
-    yield from _numbers(code, one)
 
 
-def _numbers(code: str, one: Heard) -> Iterator[Finding]:
+def _numbers(code: str, one: Heard, *, from_first: bool) -> Iterator[Finding]:
     """Clauses of a language are numbered from 0: a number that is missing is a clause that was lost on the stream."""
     numbers = sorted({each.first.sequence for each in one.spoken})
     places = {each.first.sequence: each.seen for each in one.spoken}
-    for earlier, later in pairwise([-1, *numbers]):
+    for earlier, later in pairwise([-1, *numbers] if from_first else numbers):
         if later > earlier + 1:
             sentence = f"spoken clauses {earlier + 1} to {later - 1} of {code} are not in the speech stream"
             yield Finding("sequence_gap", sentence, place_of(places[later]), code)

@@ -29,6 +29,8 @@ def audit(evidence: Evidence) -> Audit:
     accounts, by_language, off = languages(evidence, clauses, over=over)
     receipts_off, notes = receipts(evidence, by_language, accounts, over=over)
     findings = [*audio.findings, *committed.findings, *off, *receipts_off, *end_findings, *_letters_off(evidence)]
+    if over:
+        findings += _unread(evidence)
     if evidence.trimmed:
         findings = _since(whole_from_ms, evidence, findings)
     notes = [*audio.notes, *notes, *_notes(evidence)]
@@ -86,7 +88,7 @@ def _line(letter: Letter) -> LetterLine:
 
 
 def _letters_off(evidence: Evidence) -> list[Finding]:
-    """A letter that was sent back and has not come again is settled: what it held is counted where it went."""
+    """A letter that was sent back is settled: what it held is counted where it went, be it as another letter."""
     return [
         Finding(
             "dead_letter",
@@ -95,7 +97,19 @@ def _letters_off(evidence: Evidence) -> list[Finding]:
             place_at(letter.stream, letter.position),
         )
         for letter in evidence.letters
-        if letter.redriven_at_ms is None or letter.buried_at_ms > letter.redriven_at_ms
+        if letter.redriven_at_ms is None
+    ]
+
+
+def _unread(evidence: Evidence) -> list[Finding]:
+    """Bytes under the session's key that are no record, and that their reader did not keep."""
+    named = {(letter.stream, letter.position) for letter in evidence.letters}
+    rows = [*evidence.audio, *evidence.transcripts, *evidence.speech]
+    sentence = "bytes that are no record, and no dead letter names them"
+    return [
+        Finding("unreadable", sentence, place_of(seen))
+        for seen in rows
+        if seen.record is None and (seen.stream, seen.position) not in named
     ]
 
 

@@ -36,7 +36,6 @@ def sound(evidence: Evidence, *, over: bool) -> Sound:
     named = {letter.position for letter in evidence.letters if letter.stage == "transcribe"}
     placed, late = _place(evidence.audio, account)
     findings = [*_sequences(evidence.audio, account), *_late(late, named, account)]
-    findings += _unread(evidence.audio, named, over=over)
     if placed:
         findings += _uncovered(evidence, placed, named, account, over=over)
     notes = []
@@ -92,14 +91,11 @@ def _late(late: Sequence[Seen], named: set[Position], account: SoundAccount) -> 
             )
 
 
-def _unread(rows: Sequence[Seen], named: set[Position], *, over: bool) -> Iterator[Finding]:
-    for seen in rows:
-        if seen.record is None and seen.position not in named and over:
-            yield Finding("unreadable", "bytes that are no record, and no dead letter names them", place_of(seen))
-
-
 def _sequences(rows: Sequence[Seen], account: SoundAccount) -> Iterator[Finding]:
-    """Stretches of sequence that never came, by connection. A speaker counts on while the door takes nothing."""
+    """Stretches of sequence that never came, by connection.
+
+    A speaker counts from 0, and on while the door takes nothing; after a new connection it may go on where it was.
+    """
     closed = _closed(rows)
     by_connection: dict[str, dict[int, int]] = {}
     highest: dict[str, int] = {}
@@ -112,6 +108,9 @@ def _sequences(rows: Sequence[Seen], account: SoundAccount) -> Iterator[Finding]
                 highest[seen.record.connection] = max(seen.record.sequence, highest.get(seen.record.connection, -1))
                 numbers.setdefault(seen.record.sequence, index)
     account.connections = len(by_connection)
+    first = next(iter(by_connection.values()), {})
+    if first:
+        first[-1] = -1  # before all others
     for numbers in by_connection.values():
         for earlier, later in pairwise(sorted(numbers)):
             if later == earlier + 1:

@@ -142,11 +142,12 @@ async def test_what_was_refused_is_heard_after_the_fix(tone_stack: WholeStack) -
         with fixed(tone_stack):
             assert len(it.herald("redrive", "--all")["sent"]) == 5
             assert await it.heard(5) == numbers
-        assert it.herald("redrive", "--all")["sent"] == []
-        assert len(await it.letters(10)) == 10
-        await speaker.end()
-        async with asyncio.timeout(20):
-            await it.listener.ended.wait()
+            assert it.herald("redrive", "--all")["sent"] == []
+            assert len(await it.letters(10)) == 10
+            await speaker.end()
+            async with asyncio.timeout(20):
+                await it.listener.ended.wait()
+            assert len(it.listener.ear.heard) == 5
 
 
 class fixed:  # noqa: N801 - reads as what it is

@@ -32,7 +32,7 @@ def without(*numbers: int) -> list[Record]:
 
 def test_a_clause_that_was_not_spoken_is_named_with_the_place_of_its_words() -> None:
     found = changed(without(2))
-    es, (gap, lost) = account(found)
+    es, (lost, gap) = account(found)
     assert (es.wanted, es.spoken, es.lost) == (4, 3, 1)
     assert lost.code == "clause_lost"
     assert lost.sentence == f"clause 0 of utterance {clause(2).utterance_id} (2100 to 2900 ms) was not spoken in es"

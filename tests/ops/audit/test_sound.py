@@ -101,10 +101,16 @@ def test_nothing_was_recognised_though_something_can_be_heard() -> None:
     assert finding.sentence == "nothing was recognised, though 3.2 s can be heard"
 
 
-def test_bytes_that_are_no_record_must_be_in_the_dead_letters() -> None:
-    found = evidence(records())
-    found.audio[3] = found.audio[3]._replace(record=None)
-    assert "unreadable" in [finding.code for finding in sound(found, over=True).findings]
+def test_a_first_chunk_that_never_came() -> None:
+    account, findings, _ = heard(chunks(0, 1))
+    assert (account.gaps, account.missing) == (1, 2)
+    assert findings[0].sentence == "chunks 0 to 1 never came to the audio stream"
+
+
+def test_a_speaker_who_came_back_may_count_on() -> None:
+    rows: list[Record] = [chunk(number, connection="c" if number < 20 else "d") for number in range(40)]
+    account, findings, _ = heard(rows)
+    assert (account.connections, account.missing, findings) == (2, 0, [])
 
 
 def test_no_audio_at_all() -> None:

@@ -10,12 +10,18 @@ from ops.dlq import redrive as module
 from ops.dlq.redrive import AUDIO, SPEECH, TRANSCRIPT, UNREAD, Outcome, outlook, redrive
 from ops.dlq.store import Store
 from ops.environment import Environment
+from stages.broadcast.logic import builder as broadcast
+from stages.broadcast.settings import BroadcastSettings
+from stages.transcribe.logic import builder as transcribe
+from stages.transcribe.settings import TranscribeSettings
+from stages.translate.logic import builder as translate
+from stages.translate.settings import TranslateSettings
 from streams.dead_letters import DeadLetter, DeadLetters
 from streams.errors import Failure
 from streams.kinesis import StoredRecord, get_iterator, get_page, list_shards
-from streams.records import encode
+from streams.records import Record, encode
 from streams.resources import StageName
-from streams.stage import Position
+from streams.stage import Call, Count, Done, Effect, Input, Position, Reject, Stage
 from tests.ops.audit import talk
 from tests.support.services import CREDENTIALS, free_port
 
@@ -161,3 +167,50 @@ def test_what_the_stages_will_make_of_it() -> None:
     assert outlook(encode(talk.event("ended"))) == ""
     assert outlook(b"rubbish") == UNREAD
     assert module.AT_ONCE > 1
+
+
+# --- what is said of each stage is what it does --------------------------------------------------------------------
+
+
+def given(stage: Stage, record: Record, sequence: int, at_ms: int) -> list[Effect]:
+    """The effects of one input, without metrics."""
+    received = Input(Position(SHARD, sequence), record, at_ms, at_ms)
+    return [effect for effect in stage.on_record(received, at_ms) if not isinstance(effect, Count)]
+
+
+def settled(effects: list[Effect]) -> list[tuple[str, int]]:
+    return [
+        (effect.failure.code if isinstance(effect, Reject) else "Done", effect.position.sequence)
+        for effect in effects
+        if isinstance(effect, Done | Reject)
+    ]
+
+
+def test_a_chunk_whose_time_has_passed_is_refused_again_and_dropped_after_a_restart() -> None:
+    build = transcribe(TranscribeSettings())
+    stage = build(talk.SESSION, None)
+    for number in (0, 2, 3, 4, 5, 6, 7, 8):
+        given(stage, talk.chunk(number), number, talk.BEGAN_MS + 100 * number)
+    assert settled(given(stage, talk.chunk(1), 99, talk.BEGAN_MS + 60_000)) == [("LateChunk", 99)]
+    again = build(talk.SESSION, stage.snapshot())
+    assert ("Done", 99) in settled(given(again, talk.chunk(1), 99, talk.BEGAN_MS + 60_000))
+
+
+def test_a_chunk_of_a_session_that_has_stood_still_is_taken_on() -> None:
+    stage = transcribe(TranscribeSettings())(talk.SESSION, None)
+    given(stage, talk.chunk(0), 0, talk.BEGAN_MS)
+    assert settled(given(stage, talk.chunk(1), 99, talk.BEGAN_MS + 1000)) == []  # it waits for the recogniser
+
+
+def test_a_clause_is_spoken_only_if_no_later_word_was_committed() -> None:
+    stage = translate(TranslateSettings())(talk.SESSION, None)
+    assert any(isinstance(effect, Call) for effect in given(stage, talk.clause(1), 1, talk.BEGAN_MS))
+    assert given(stage, talk.clause(0), 99, talk.BEGAN_MS) == [Done(Position(SHARD, 99))]
+    assert any(isinstance(effect, Call) for effect in given(stage, talk.clause(2), 100, talk.BEGAN_MS))
+
+
+def test_speech_is_delivered_only_if_it_was_never_taken_on() -> None:
+    stage = broadcast(BroadcastSettings())(talk.SESSION, None)
+    first = talk.speech(talk.clause(0), "es", 0)
+    assert any(isinstance(effect, Call) for effect in given(stage, first, 1, talk.BEGAN_MS))
+    assert given(stage, first, 99, talk.BEGAN_MS) == [Done(Position(SHARD, 99))]
