@@ -17,6 +17,10 @@
       report       the object of `--json`, and the text for people
       verdict      whether the talk came through: the exit code
       sound, page, picture   what the demo leaves in a folder
+    environment  which environment the commands below act on: the local stack, else the shell's
+    audit/       `audit`: what became of every word of a session
+    dlq/         `dlq`: records that could not be processed
+    times        moments as people write them
 
 Start with `commands`, then `supervisor` or `demo`. Nothing here is imported by the system that it runs.
 """
