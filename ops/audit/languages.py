@@ -17,11 +17,12 @@ from streams.stage import Position
 
 
 class Spoken(NamedTuple):
-    """A clause's speech: its first part as it came, and the bytes of each part by number."""
+    """A clause's speech: its first part as it came, the bytes of each part by number, and where they all stand."""
 
     seen: Seen
     first: SpeechPart
     parts: dict[int, int]
+    positions: set[Position]
 
     @property
     def key(self) -> tuple[str, int]:
@@ -69,8 +70,9 @@ def heard(rows: Sequence[Seen]) -> dict[str, Heard]:
             continue
         spoken = clauses.get((part.language, part.utterance_id, part.clause))
         if spoken is None:
-            spoken = clauses[part.language, part.utterance_id, part.clause] = Spoken(seen, part, {})
+            spoken = clauses[part.language, part.utterance_id, part.clause] = Spoken(seen, part, {}, set())
             language.spoken.append(spoken)
+        spoken.positions.add(seen.position)
         if part.part in spoken.parts:
             found[part.language] = language._replace(repeats=language.repeats + 1)
         else:

@@ -5,7 +5,7 @@ from typing import Final
 
 from ops.audit.evidence import Evidence, end_of, is_skipped, receipts_of
 from ops.audit.languages import Heard
-from ops.audit.result import EndAccount, Finding, LanguageAccount, place_of
+from ops.audit.result import EndAccount, Finding, LanguageAccount, clause_name, place_of
 from streams.records import Receipt
 
 RECEIPT_WITHIN_MS: Final = 30_000
@@ -30,17 +30,21 @@ def receipts(
         account = accounts[code]
         for spoken in one.spoken:
             receipt = had.get((code, *spoken.key))
+            if receipt is not None and is_skipped(receipt) and spoken.is_whole:  # broadcast found it too late
+                account.spoken -= 1
+                account.skipped += 1
+        keys = {spoken.key for spoken in one.spoken}
+        told = [(key, seen, {seen.position}) for key, seen in one.skipped.items() if key not in keys]
+        for key, seen, positions in [*((each.key, each.seen, each.positions) for each in one.spoken), *told]:
+            receipt, name = had.get((code, *key)), clause_name(*key)
             if receipt is not None:
                 _add(account, receipt)
-                if is_skipped(receipt) and spoken.is_whole:  # broadcast found it too late
-                    account.spoken -= 1
-                    account.skipped += 1
-                off, note = _misses(receipt, spoken.name, code)
-                findings += [Finding("unheard", off, place_of(spoken.seen), code)] if off else []
-                notes += [Finding("missed_by_some", note, place_of(spoken.seen), code)] if note else []
-            elif spoken.seen.position not in named and latest_ms > spoken.seen.written_ms + RECEIPT_WITHIN_MS:
-                sentence = f"{spoken.name} was spoken in {code} and has no receipt: nobody knows whether it was heard"
-                findings.append(Finding("receipt_missing", sentence, place_of(spoken.seen), code))
+                off, note = _misses(receipt, name, code)
+                findings += [Finding("unheard", off, place_of(seen), code)] if off else []
+                notes += [Finding("missed_by_some", note, place_of(seen), code)] if note else []
+            elif not positions & named and latest_ms > seen.written_ms + RECEIPT_WITHIN_MS:
+                sentence = f"{name} has no receipt in {code}: nobody knows whether it was heard"
+                findings.append(Finding("receipt_missing", sentence, place_of(seen), code))
     return findings, notes
 
 

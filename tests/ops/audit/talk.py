@@ -20,6 +20,20 @@ from streams.resources import StreamName
 from streams.stage import Position
 
 SESSION = "golden-eagle-427"
+
+
+class LeftOut(SpeechPart, frozen=True, kw_only=True, tag="speech"):
+    """A clause that translate left unspoken because it was too late (row S8)."""
+
+    skipped_by: str = "translate"
+
+
+class LeftOutReceipt(Receipt, frozen=True, kw_only=True, tag="receipt"):
+    """Of a clause that was left unspoken."""
+
+    skipped_by: str = "broadcast"
+
+
 BEGAN_MS = 1_767_225_600_000
 CLAUSE_MS = 1000
 WORDS = 2
@@ -95,6 +109,12 @@ def speech(said: Transcript, language: str, sequence: int, part: int = 0, parts:
         offset_bytes=200 * part,
         total_bytes=200 * parts,
     )
+
+
+def left_out(said: Transcript, language: str, sequence: int) -> SpeechPart:
+    """It has no sound, and no number of its own: the next clause has it too."""
+    spoken = msgspec.to_builtins(speech(said, language, sequence), builtin_types=(bytes,))
+    return msgspec.convert(spoken | {"pcm": b"", "totalBytes": 0}, LeftOut)
 
 
 def receipt(spoken: SpeechPart, reached: int = 1, gone: int = 0, failed: int = 0, dropped: int = 0) -> Receipt:

@@ -9,7 +9,7 @@ from ops.audit.result import Finding, LanguageAccount
 from ops.audit.words import words
 from streams.errors import Failure
 from streams.records import Record, SpeechPart
-from tests.ops.audit.talk import BEGAN_MS, caption, clause, evidence, place, records, speech
+from tests.ops.audit.talk import BEGAN_MS, caption, clause, evidence, left_out, place, records, speech
 
 
 def account(found: Evidence, *, over: bool = True) -> tuple[LanguageAccount, list[Finding]]:
@@ -54,6 +54,19 @@ def test_a_clause_that_a_dead_letter_names_is_not_lost_without_a_trace() -> None
     found.letters = [Letter("id", "translate", "transcripts", position, Failure("Refused", "no", False), 3, 0)]
     es, findings = account(found)
     assert (es.named, es.lost, findings) == (1, 0, [])
+
+
+def test_a_clause_that_was_too_late_to_be_spoken_is_not_lost() -> None:
+    rows: list[Record] = []
+    for record in records()["speech"]:
+        if record == spanish(1):
+            rows.append(left_out(clause(1), "es", 1))
+        elif isinstance(record, SpeechPart) and record.language == "es" and record.sequence > 1:
+            rows.append(msgspec.structs.replace(record, sequence=record.sequence - 1))
+        else:
+            rows.append(record)
+    es, findings = account(changed(rows))
+    assert (es.wanted, es.spoken, es.skipped, es.lost, findings) == (4, 3, 1, 0, [])
 
 
 def test_nobody_listened_then() -> None:

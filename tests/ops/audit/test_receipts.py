@@ -1,13 +1,14 @@
 import msgspec
 import pytest
 
-from ops.audit.evidence import Evidence
+from ops.audit.evidence import Evidence, Letter
 from ops.audit.languages import languages
 from ops.audit.receipts import end, receipts
 from ops.audit.result import Finding, LanguageAccount
 from ops.audit.words import words
-from streams.records import Receipt
-from tests.ops.audit.talk import clause, event, evidence, receipt, records, speech, told
+from streams.errors import Failure
+from streams.records import Receipt, SpeechPart
+from tests.ops.audit.talk import LeftOutReceipt, clause, event, evidence, left_out, receipt, records, speech, told
 
 
 def account(found: Evidence, *, over: bool = True) -> tuple[LanguageAccount, list[Finding], list[Finding]]:
@@ -44,6 +45,40 @@ def test_a_clause_that_some_missed_is_a_note() -> None:
 def test_a_listener_who_left_is_nothing() -> None:
     _, findings, notes = account(with_receipt(receipt(speech(clause(1), "es", 1), reached=0, gone=1)))
     assert (findings, notes) == ([], [])
+
+
+def test_a_clause_that_broadcast_left_unspoken() -> None:
+    told_so = msgspec.to_builtins(receipt(speech(clause(1), "es", 1)))
+    es, findings, notes = account(with_receipt(msgspec.convert(told_so, LeftOutReceipt)))
+    assert (es.spoken, es.skipped, es.reached, findings, notes) == (3, 1, 4, [], [])
+
+
+def test_listeners_must_be_told_of_a_clause_that_translate_left_unspoken() -> None:
+    streams = records()
+    rows = [left_out(clause(1), "es", 1) if row == speech(clause(1), "es", 1) else row for row in streams["speech"]]
+    es, findings, _ = account(evidence(streams | {"speech": rows}))
+    assert (es.skipped, es.received, findings) == (1, 4, [])
+    silent = [row for row in streams["receipts"] if row != receipt(speech(clause(1), "es", 1))]
+    es, (finding,), _ = account(evidence(streams | {"speech": rows, "receipts": silent}))
+    assert (es.received, finding.code) == (3, "receipt_missing")
+
+
+def test_a_letter_of_any_part_names_its_clause() -> None:
+    streams = records()
+    rows = [
+        part
+        for row in streams["speech"]
+        for part in (
+            [speech(clause(1), "es", 1, n, 2) for n in range(2)] if row == speech(clause(1), "es", 1) else [row]
+        )
+    ]
+    silent = [row for row in streams["receipts"] if row != receipt(speech(clause(1), "es", 1))]
+    found = evidence(streams | {"speech": rows, "receipts": silent})
+    _, (finding,), _ = account(found)
+    assert finding.sentence.endswith("has no receipt in es: nobody knows whether it was heard")
+    last = next(seen for seen in found.speech if isinstance(seen.record, SpeechPart) and seen.record.part == 1)
+    found.letters = [Letter("id", "broadcast", "speech", last.position, Failure("Refused", "no", False), 3, 0)]
+    assert account(found)[1] == []
 
 
 def test_a_clause_without_a_receipt() -> None:
