@@ -6,7 +6,7 @@ The one place that decides it. `herald env` puts a shell into the local stack's 
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
@@ -18,7 +18,9 @@ from ops.paths import Paths
 from streams.aws import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from streams.resources import DEFAULT_PREFIX, physical_name
 
-MAX_CONNECTIONS = 50
+MAX_CONNECTIONS: Final = 50
+_NO_PROFILE: Final[dict[str, Any]] = {"profile": (None, [], None, None)}
+"""The local stack needs nothing of a user's AWS profile, not even that it exists."""
 
 
 class Environment(NamedTuple):
@@ -40,7 +42,7 @@ class Environment(NamedTuple):
 
         Raises CommandError when the shell has no region or no credentials.
         """
-        session = AioSession()
+        session = AioSession() if self.variables is None else AioSession(_NO_PROFILE)
         config = AioConfig(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,

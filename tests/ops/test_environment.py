@@ -1,4 +1,3 @@
-import asyncio
 import fcntl
 from pathlib import Path
 
@@ -73,16 +72,17 @@ def test_a_profile_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
         environment(Paths(tmp_path), {})
 
 
-async def test_clients_go_where_the_stack_is_whatever_the_shell_says() -> None:
+async def test_clients_go_where_the_stack_is_whatever_the_shell_says(monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_KINESIS": "http://127.0.0.1:9",
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
     }
-    async with Environment("the local stack", "herald", "tones", variables).client("kinesis") as client:
-        assert client.meta.endpoint_url == "http://127.0.0.1:9"
-        assert client.meta.region_name == "us-east-1"
+    with monkeypatch.context() as other:
+        other.setenv("AWS_PROFILE", "nobody")
+        async with Environment("the local stack", "herald", "tones", variables).client("kinesis") as client:
+            assert client.meta.endpoint_url == "http://127.0.0.1:9"
+            assert client.meta.region_name == "us-east-1"
     async with Environment("AWS eu-west-1", "herald").client("kinesis") as client:
         assert client.meta.region_name == "eu-west-1"
-    assert asyncio.get_running_loop().is_running()
