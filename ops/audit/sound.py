@@ -5,21 +5,23 @@ Chunks are placed as every reader of audio places them (`streams.timeline`), one
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ops.account import EDGE_MS, HOP_MS
 from ops.audit.evidence import Evidence, Seen, transcripts_of
-from ops.audit.result import Finding, SoundAccount, place_of
+from ops.audit.result import Finding, SoundAccount, clause_name, place_of
 from streams.media_clock import SAMPLES_PER_MS
 from streams.records import AudioChunk, SessionEvent
 from streams.stage import Input, Position
 from streams.timeline import Passed, Placed, Timeline
 
-QUIET = frozenset({"paused", "muted", "ended"})
+QUIET: Final = frozenset({"paused", "muted", "ended"})
 """Events at which readers wait for no chunk any more."""
+CLOCK_MS: Final = 500
+"""How far the media clock of a reader that was held up may differ from ours: a chunk or two that it gave up on."""
 
 
 class Sound(NamedTuple):
@@ -36,8 +38,9 @@ def sound(evidence: Evidence, *, over: bool) -> Sound:
     named = {letter.position for letter in evidence.letters if letter.stage == "transcribe"}
     placed, late = _place(evidence.audio, account)
     findings = [*_sequences(evidence.audio, account), *_late(late, named, account)]
-    if placed:
+    if placed and "audio" not in evidence.trimmed:  # without its first chunk nobody knows where the media clock began
         findings += _uncovered(evidence, placed, named, account, over=over)
+        findings += _beyond(evidence, account.duration_ms) if over else []
     notes = []
     if account.jumped_ms:
         sentence = f"the media clock jumped by {account.jumped_ms} ms in all, over what never came"
@@ -163,6 +166,17 @@ def _uncovered(
     elif over and account.audible_ms and not heard_ms:
         sentence = f"nothing was recognised, though {account.audible_ms / 1000:.1f} s can be heard"
         yield Finding("nothing_recognised", sentence, place_of(placed[0][0]))
+
+
+def _beyond(evidence: Evidence, duration_ms: int) -> Iterator[Finding]:
+    """Words where there was no audio: a media clock that jumped."""
+    for seen, said in transcripts_of(evidence.transcripts):
+        if said.status == "clause" and said.end_ms > duration_ms + CLOCK_MS:
+            sentence = (
+                f"{clause_name(said.utterance_id, said.clause)} ends at {said.end_ms} ms of the media clock,"
+                f" and the audio at {duration_ms} ms"
+            )
+            yield Finding("clause_without_sound", sentence, place_of(seen))
 
 
 def _stretches(left: "np.typing.NDArray[np.bool_]", placed: Sequence[tuple[Seen, int]]) -> Iterator[Finding]:

@@ -94,6 +94,15 @@ def test_sound_that_has_just_come_is_under_way() -> None:
     assert sound(found, over=True).account.unheard_ms == 1600
 
 
+def test_words_after_the_audio_s_end() -> None:
+    found = evidence(records() | {"audio": chunks()[:30]})
+    (finding,) = [one for one in sound(found, over=True).findings if one.code == "clause_without_sound"]
+    assert finding.sentence.endswith("ends at 3900 ms of the media clock, and the audio at 3000 ms")
+    assert "clause_without_sound" not in [one.code for one in sound(found, over=False).findings]
+    found.trimmed = ["audio"]
+    assert sound(found, over=True).findings == []
+
+
 def test_nothing_was_recognised_though_something_can_be_heard() -> None:
     found = evidence(records() | {"transcripts": []})
     found.exact = False
