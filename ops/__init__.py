@@ -21,6 +21,7 @@
     audit/       `audit`: what became of every word of a session
     dlq/         `dlq`: records that could not be processed
     times        moments as people write them
+    patience     trying again what failed in passing
 
 Start with `commands`, then `supervisor` or `demo`. Nothing here is imported by the system that it runs.
 """

@@ -25,12 +25,13 @@ _NO_PROFILE: Final[dict[str, Any]] = {"profile": (None, [], None, None)}
 
 class Environment(NamedTuple):
     """name: for people. prefix: of streams and tables. engine: the local stack's recogniser. variables: the local
-    stack's; None: the shell's own count."""
+    stack's; None: the shell's own count, with this region."""
 
     name: str
     prefix: str
     engine: str | None = None
     variables: Mapping[str, str] | None = None
+    region: str | None = None
 
     def physical(self, name: str) -> str:
         """A stream's or table's name here."""
@@ -61,7 +62,7 @@ class Environment(NamedTuple):
 
     def _where(self, service: str) -> dict[str, str]:
         if self.variables is None:
-            return {}
+            return {"region_name": self.region} if self.region else {}
         variable = "AWS_ENDPOINT_URL_" + service.upper().replace("-", "_")
         return {
             "region_name": self.variables["AWS_REGION"],
@@ -79,14 +80,14 @@ def environment(paths: Paths, environ: Mapping[str, str] = os.environ) -> Enviro
     if stack_file.read(paths) is not None:
         stack = stack_file.running(paths)
         return Environment("the local stack", stack.prefix, stack.engine, stack.environment)
-    try:
-        region = AioSession().get_config_variable("region")
+    try:  # AWS_REGION is what newer tools read, AWS_DEFAULT_REGION or the profile what this client does
+        region = environ.get("AWS_REGION", "") or AioSession().get_config_variable("region")
     except ProfileNotFound as error:
         raise CommandError(_nothing(str(error))) from error
     if not region:
         raise CommandError(_nothing("it names no AWS region"))
     prefix = environ.get("HERALD_PREFIX", "") or DEFAULT_PREFIX
-    return Environment(f"AWS {region}, prefix {prefix}", prefix)
+    return Environment(f"AWS {region}, prefix {prefix}", prefix, region=region)
 
 
 def _nothing(why: str) -> str:

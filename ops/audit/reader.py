@@ -17,6 +17,7 @@ from ops.audit.evidence import Evidence, Letter, Listening, end_of
 from ops.dlq.store import Store
 from ops.environment import Environment
 from ops.errors import CommandError
+from ops.patience import patiently
 from stages.translate.requests import LISTENERS
 from streams.errors import BadRecord, HeraldError, NotFound, Throttled
 from streams.kinesis import Page, StoredRecord, get_iterator, get_page, is_expired_iterator, list_shards
@@ -58,7 +59,7 @@ async def read(
     async with environment.client("kinesis") as kinesis, environment.client("dynamodb") as dynamodb:
         reader = _Reader(environment, session_id, kinesis, on_read)
         try:
-            row = await Tables(dynamodb, environment.prefix).session(session_id)
+            row = await patiently(lambda: Tables(dynamodb, environment.prefix).session(session_id))
             evidence = reader.evidence
             if row is not None:
                 evidence.created_at_ms, evidence.ended_at_ms = row.created_at, row.ended_at
@@ -154,7 +155,7 @@ class _Reader:
         """The session's records, in order."""
         name = self._environment.physical(stream)
         key = self.evidence.session_id
-        shards = [shard for shard in await _insist(lambda: list_shards(self._kinesis, name)) if shard.holds(key)]
+        shards = [shard for shard in await patiently(lambda: list_shards(self._kinesis, name)) if shard.holds(key)]
         for shard in sorted(shards, key=lambda shard: shard.shard_id):
             async for page in self._pages(stream, name, shard.shard_id, span.since_ms):
                 for stored in page.records:
@@ -228,18 +229,6 @@ def _start(since_ms: int | None, after: int | None) -> dict[str, Any]:
     if since_ms is None:
         return {"ShardIteratorType": "TRIM_HORIZON"}
     return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": datetime.fromtimestamp(since_ms / 1000, UTC)}
-
-
-async def _insist(do: Callable[[], Any]) -> Any:
-    failures = 0
-    while True:
-        try:
-            return await do()
-        except HeraldError as error:
-            failures += 1
-            if not error.retryable or failures > TRIES:
-                raise
-            await asyncio.sleep(PAUSE_S)
 
 
 # --- the journal, as little of it as is needed --------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ops.dlq.store import Store
 from ops.environment import Environment
+from ops.patience import patiently
 from streams.aws import as_error
 from streams.dead_letters import DeadLetter, letter_id
 from streams.errors import BadRecord, HeraldError, NotFound, Refused, Throttled
@@ -24,8 +25,6 @@ from streams.stage import Position
 
 AT_ONCE: Final = 8
 """Keys whose records are sent at once; those of one key go one after another, in the order of the stream."""
-ATTEMPTS: Final = 5
-PAUSE_S: Final = 0.3
 
 AUDIO: Final = (
     "audio: unless its session has stood still since, its place on the media clock has passed; transcribe will keep it"
@@ -149,15 +148,13 @@ def _sent_before(letter: DeadLetter) -> str:
 
 
 async def _put(kinesis: Any, stream: str, letter: DeadLetter) -> Position:
-    attempt = 0
-    while True:
-        attempt += 1
+    """Only a throttle is tried again: then nothing was written."""
+
+    async def put() -> Position:
         try:
             answer = await kinesis.put_record(StreamName=stream, Data=letter.data, PartitionKey=letter.key)
         except Exception as error:
-            found = as_error(error, f"writing to {stream}")
-            if not isinstance(found, Throttled) or attempt >= ATTEMPTS:
-                raise found from error
-            await asyncio.sleep(PAUSE_S * attempt)
-        else:
-            return Position(answer["ShardId"], int(answer["SequenceNumber"]))
+            raise as_error(error, f"writing to {stream}") from error
+        return Position(answer["ShardId"], int(answer["SequenceNumber"]))
+
+    return await patiently(put, lambda error: isinstance(error, Throttled))

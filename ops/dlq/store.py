@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from ops.patience import patiently
 from streams.aws import as_error
 from streams.dead_letters import FACTS, KEEP_S, ORIGIN, DeadLetter, as_letter, letter_id, read_letter
 from streams.resources import DEAD_LETTERS, physical_name
@@ -79,19 +80,22 @@ class Store:
             "ExpressionAttributeValues": values,
         }
         while True:
-            try:
-                page = await self._client.scan(**arguments)
-            except Exception as error:
-                raise as_error(error, "looking for dead letters") from error
+            page = await patiently(lambda: self._page(arguments))
             for row in page["Items"]:
                 yield row
             if not page.get("LastEvaluatedKey"):
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    async def _page(self, arguments: dict[str, Any]) -> Any:
+        try:
+            return await self._client.scan(**arguments)
+        except Exception as error:
+            raise as_error(error, "looking for dead letters") from error
+
     async def read(self, wanted: str) -> DeadLetter | None:
         """A letter, whole; None if there is none."""
-        return await read_letter(self._client, self._table, wanted)
+        return await patiently(lambda: read_letter(self._client, self._table, wanted))
 
     async def begin(self, letter: DeadLetter, *, again: bool) -> bool:
         """Note that it is about to be sent back; False when it was sent before, or is being sent, and not `again`."""

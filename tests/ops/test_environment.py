@@ -43,7 +43,8 @@ def test_a_local_stack_that_runs_comes_first(tmp_path: Path) -> None:
 
 def test_else_the_shell_s_environment_with_its_prefix(tmp_path: Path) -> None:
     found = environment(Paths(tmp_path), {"HERALD_PREFIX": "staging"})
-    assert found == Environment("AWS eu-west-1, prefix staging", "staging")
+    assert found == Environment("AWS eu-west-1, prefix staging", "staging", region="eu-west-1")
+    assert environment(Paths(tmp_path), {"AWS_REGION": "eu-west-2"}).region == "eu-west-2"
     assert found.physical("audio") == "staging-audio"
     assert environment(Paths(tmp_path), {}).prefix == "herald"
 
@@ -84,5 +85,5 @@ async def test_clients_go_where_the_stack_is_whatever_the_shell_says(monkeypatch
         async with Environment("the local stack", "herald", "tones", variables).client("kinesis") as client:
             assert client.meta.endpoint_url == "http://127.0.0.1:9"
             assert client.meta.region_name == "us-east-1"
-    async with Environment("AWS eu-west-1", "herald").client("kinesis") as client:
-        assert client.meta.region_name == "eu-west-1"
+    async with Environment("AWS eu-west-2", "herald", region="eu-west-2").client("kinesis") as client:
+        assert client.meta.region_name == "eu-west-2"
