@@ -3,7 +3,7 @@
 ====================================  =======================================================
 ``GET /_herald/health``               200 ``{"ok": true}``
 ``GET /_herald/calls``                ``{"OPERATION": {"calls": n, "errors": n, ...}}``
-``GET``, ``PUT``, ``DELETE``          the list of faults (``local.faults.Fault``); ``PUT`` replaces all;
+``GET``, ``PUT``, ``DELETE``          faults (``local.faults.Fault``; a proxy has its own); ``PUT`` replaces all;
 ``/_herald/faults``                   a list that cannot be read is answered 400 and changes nothing
 ====================================  =======================================================
 
@@ -13,13 +13,13 @@ A twin that is itself an aiohttp application adds the routes to it; another one 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
 from local import faults
-from local.faults import Faults
 
 PREFIX = "/_herald"
 
@@ -39,12 +39,23 @@ class Calls:
         return {operation: dict(counts) for operation, counts in self._counts.items()}
 
 
-class ControlPlane:
-    """The routes above, over one twin's faults and counts."""
+class Switches(Protocol):
+    """What can be switched on: a twin's `local.faults.Faults`, a proxy's troubles."""
 
-    def __init__(self, active: Faults, calls: Calls) -> None:
+    def active(self) -> list[Any]:
+        """What was put, in order."""
+
+    def replace(self, faults: list[Any], /) -> None:
+        """Switch these on, and all others off."""
+
+
+class ControlPlane:
+    """The routes above, over one twin's faults and counts. decode: reads the list that is put."""
+
+    def __init__(self, active: Switches, calls: Calls, decode: Callable[[bytes], list[Any]] = faults.decode) -> None:
         self._faults = active
         self._calls = calls
+        self._decode = decode
 
     def add_routes(self, app: web.Application) -> None:
         """Put the routes on an application."""
@@ -74,7 +85,7 @@ class ControlPlane:
 
     async def _put_faults(self, request: web.Request) -> web.Response:
         try:
-            wanted = faults.decode(await request.read())
+            wanted = self._decode(await request.read())
         except msgspec.DecodeError as error:
             return web.json_response({"message": str(error)}, status=400)
         self._faults.replace(wanted)
