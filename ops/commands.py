@@ -64,6 +64,9 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=_port, default=8080, help="the gateway's port; 0 takes a free one (default: 8080)"
     )
+    parser.add_argument(
+        "--proxies", action="store_true", help="put proxies whose network can fail before Kinesis and DynamoDB"
+    )
     parser.add_argument("--keep", action="store_true", help="keep streams and tables for the next `up`")
     _add_stack_options(parser)
 
@@ -136,6 +139,7 @@ def _up(arguments: argparse.Namespace) -> int:
         shards=arguments.shards,
         keep=arguments.keep,
         runner=arguments.runner,
+        proxies=arguments.proxies,
     )
     asyncio.run(Supervisor(options, paths(), tell).run())
     return 0

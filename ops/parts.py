@@ -4,11 +4,13 @@
     provision                                                        when streams and tables have a home; it ends
     gateway, transcribe, emotion, translate, broadcast               when what they use is there
 
+With proxies, `kinesis-proxy` and `dynamodb-proxy` stand between the two services and whoever uses them.
+
 A part that serves gives its address to the environment of those that wait for it, and of `herald env`.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from ops.children import Ready, program
@@ -40,6 +42,7 @@ class Options(NamedTuple):
     shards: int = 1
     keep: bool = False
     runner: str = "embedded"
+    proxies: bool = False
 
 
 class Context(NamedTuple):
@@ -177,12 +180,44 @@ PARTS: Final = (
 """Every part, in an order in which each comes after those that it needs."""
 
 
-def part(name: str) -> Part:
+BEHIND: Final = {"kinesis": "HERALD_KINESIS_URL", "dynamodb": "HERALD_DYNAMODB_URL"}
+"""What may stand behind a proxy, and where its own address is then."""
+
+
+def _proxy(behind: Part) -> Part:
+    control = f"HERALD_{behind.name.upper()}_PROXY_CONTROL_URL"
+    return Part(
+        f"{behind.name}-proxy",
+        _twin("proxy", lambda _: ["--upstream-variable", BEHIND[behind.name]]),
+        (behind.name,),
+        gives=behind.gives,
+        gives_more={"control": control},
+    )
+
+
+def _with_proxies(found: Part) -> Iterator[Part]:
+    needs = tuple(f"{name}-proxy" if name in BEHIND else name for name in found.needs)
+    if found.name not in BEHIND:
+        yield found._replace(needs=needs)
+        return
+    yield found._replace(gives=BEHIND[found.name])
+    yield _proxy(found)
+
+
+PROXIED: Final = tuple(part for found in PARTS for part in _with_proxies(found))
+
+
+def parts(options: Options) -> tuple[Part, ...]:
+    """The parts of such a stack, each after those that it needs."""
+    return PROXIED if options.proxies else PARTS
+
+
+def part(name: str, among: tuple[Part, ...] = PROXIED) -> Part:
     """The part called so. Raises CommandError, with the names that there are."""
-    for found in PARTS:
+    for found in among:
         if found.name == name:
             return found
-    raise CommandError(f"there is no part {name!r}; there are: {', '.join(p.name for p in PARTS)}")
+    raise CommandError(f"there is no part {name!r}; there are: {', '.join(p.name for p in among)}")
 
 
 def given(found: Part, ready: Ready) -> dict[str, str]:

@@ -36,7 +36,7 @@ from ops.children import (
     program,
 )
 from ops.errors import CommandError
-from ops.parts import PARTS, PREFIX, READY_WITHIN_S, Context, Options, Part, base_environment, child_environment, given
+from ops.parts import PREFIX, READY_WITHIN_S, Context, Options, Part, base_environment, child_environment, given, parts
 from ops.parts import part as part_named
 from ops.paths import PROJECT, Paths, shown
 from ops.stack_file import PartStatus, Stack
@@ -52,13 +52,14 @@ class Supervisor:
         self._options = options
         self._paths = paths
         self._say = say
+        self._parts = parts(options)
         self._children: dict[str, Child] = {}
         self._ports: dict[str, int] = {}
         self._turns: dict[str, int] = {spec.name: 1 for spec in STAGES}
-        self._ready = {found.name: asyncio.Event() for found in PARTS}
+        self._ready = {found.name: asyncio.Event() for found in self._parts}
         self._watchers: set[asyncio.Task[None]] = set()
         self._expected_to_end: set[str] = set()
-        self._busy = {found.name: asyncio.Lock() for found in PARTS}
+        self._busy = {found.name: asyncio.Lock() for found in self._parts}
         self._stage_grace_s = KCL_GRACE_S if options.runner == "kcl" else STAGE_GRACE_S
         gateway = f"{LOCALHOST}:{options.port}"
         self._stack = Stack(
@@ -69,7 +70,7 @@ class Supervisor:
             engine=options.engine,
             prefix=PREFIX,
             environment=base_environment(options, paths, secrets.token_hex(20)),
-            parts={found.name: PartStatus(state="waiting", log=str(paths.log(found.name))) for found in PARTS},
+            parts={found.name: PartStatus(state="waiting", log=str(paths.log(found.name))) for found in self._parts},
         )
 
     async def run(self) -> None:
@@ -107,7 +108,7 @@ class Supervisor:
         if not self._options.keep:
             for folder in (self._paths.kinesis, self._paths.dynamodb):
                 shutil.rmtree(folder, ignore_errors=True)
-        for found in PARTS:
+        for found in self._parts:
             self._paths.log(found.name).unlink(missing_ok=True)
         self._write()
 
@@ -120,7 +121,7 @@ class Supervisor:
         began = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
-                for found in PARTS:
+                for found in self._parts:
                     group.create_task(self._start_when_possible(found))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -213,7 +214,7 @@ class Supervisor:
     async def _on_wish(self, wish: control.Wish) -> str:
         if wish.do != "restart":
             raise CommandError(f"the supervisor cannot {wish.do!r}")
-        found = part_named(wish.part)
+        found = part_named(wish.part, self._parts)
         if found.finishes:
             raise CommandError(f"{found.name} has done its work; there is nothing to restart")
         async with self._busy[found.name]:

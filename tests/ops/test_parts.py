@@ -5,15 +5,16 @@ import pytest
 
 from ops.children import Ready
 from ops.errors import CommandError
-from ops.parts import PARTS, Context, Options, base_environment, child_environment, given, part
+from ops.parts import PARTS, Context, Options, base_environment, child_environment, given, part, parts
 from ops.paths import Paths
 from streams.program import RUNNERS
 from streams.resources import STAGES
 
 
-def test_each_part_comes_after_those_that_it_needs() -> None:
+@pytest.mark.parametrize("proxies", [False, True])
+def test_each_part_comes_after_those_that_it_needs(proxies: bool) -> None:
     before: set[str] = set()
-    for found in PARTS:
+    for found in parts(Options(proxies=proxies)):
         assert set(found.needs) <= before, found.name
         before.add(found.name)
 
@@ -28,6 +29,21 @@ def test_a_ready_part_gives_its_address() -> None:
         "TRANSCRIBE_ENDPOINT_URL": "https://localhost:1",
         "HERALD_TRANSCRIBE_CONTROL_URL": "http://127.0.0.1:2",
     }
+
+
+def test_without_proxies_there_are_none() -> None:
+    assert not [found.name for found in parts(Options()) if "proxy" in found.name]
+
+
+def test_a_proxy_gives_its_own_address_for_that_of_the_service_behind_it() -> None:
+    for name in ("kinesis", "dynamodb"):
+        straight = part(name, parts(Options()))
+        behind = part(name, parts(Options(proxies=True)))
+        proxy = part(f"{name}-proxy", parts(Options(proxies=True)))
+        assert proxy.gives == straight.gives
+        assert behind.gives not in (None, straight.gives)
+        assert behind.gives in proxy.command(Context(Options(proxies=True), Paths(Path("/state")), 0))
+        assert proxy.name in part("provision", parts(Options(proxies=True))).needs
 
 
 def test_an_unknown_part_is_answered_with_those_there_are() -> None:
