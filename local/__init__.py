@@ -10,6 +10,7 @@ Reading order:
 - ``sigv4.py``: the check of AWS signatures, of requests and of event-stream chunks.
 - ``faults.py``: what can be made to go wrong, as data.
 - ``control.py``: the control plane over plain HTTP, for twins whose own port cannot carry it.
+- ``say.py``: talks of numbered words, as files.
 - ``proxy.py``: a TCP proxy whose network fails, for services that cannot fail themselves.
 - ``certificates.py``: a local authority and a server certificate, for the one service that insists on TLS.
 - ``tones.py``: numbered words coded as tones, for tests that account for every word.

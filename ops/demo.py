@@ -22,7 +22,8 @@ from ops.errors import CommandError
 from ops.listener import Listener
 from ops.observed import Observed, observing
 from ops.page import page
-from ops.paths import PROJECT, Paths, shown
+from ops.parts import Options
+from ops.paths import PROJECT, STATE_VARIABLE, Paths, shown
 from ops.report import Report
 from ops.sound import placed
 from ops.speaker import Speaker, now_ms
@@ -113,9 +114,18 @@ async def a_stack(wish: Wish, paths: Paths) -> AsyncIterator[Stack]:
     if found is not None:
         yield await _until_ready(paths, lambda: None, KCL_UP_WITHIN_S)
         return
-    port = wish.port if wish.port else free_port()
-    argv = program("ops", "up", "--port", str(port), "--engine", wish.engine)
-    argv += ["--shards", str(wish.shards), "--runner", wish.runner]
+    options = Options(
+        port=wish.port if wish.port else free_port(), engine=wish.engine, shards=wish.shards, runner=wish.runner
+    )
+    async with own_stack(options, paths) as stack:
+        yield stack
+
+
+@contextlib.asynccontextmanager
+async def own_stack(options: Options, paths: Paths) -> AsyncIterator[Stack]:
+    """A stack that lives as long as this lasts, in the state folder `paths`. Raises CommandError."""
+    argv = program("ops", "up", "--port", str(options.port), "--engine", options.engine, "--runner", options.runner)
+    argv += ["--shards", str(options.shards), *(["--proxies"] if options.proxies else [])]
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
@@ -123,9 +133,10 @@ async def a_stack(wish: Wish, paths: Paths) -> AsyncIterator[Stack]:
         start_new_session=True,  # a terminal's Ctrl-C reaches only the demo, which stops it
         preexec_fn=end_with_parent,  # however the demo ends
         cwd=PROJECT,
+        env={**os.environ, STATE_VARIABLE: str(paths.state)},
     )
     try:
-        within_s = KCL_UP_WITHIN_S if wish.runner == "kcl" else UP_WITHIN_S
+        within_s = KCL_UP_WITHIN_S if options.runner == "kcl" else UP_WITHIN_S
         yield await _until_ready(paths, lambda: process.returncode, within_s)
     finally:
         if process.returncode is None:

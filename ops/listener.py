@@ -61,11 +61,13 @@ class ClauseHeard(msgspec.Struct):
 class Ear:
     """What a listener has got; drops what it has had.
 
-    rewrites: captions whose committed text changed all the same; tail_rewrites: whose text did not just grow. skipped:
-    clauses that came too late to be spoken, as the listener was told (`speechSkipped`).
+    keeps_sound: whether the sound is kept, or only that it came. rewrites: captions whose committed text changed all
+    the same; tail_rewrites: whose text did not just grow. skipped: clauses that came too late to be spoken, as the
+    listener was told (`speechSkipped`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_sound: bool = True) -> None:
+        self._keeps_sound = keeps_sound
         self.captions: list[CaptionShown] = []
         self.clauses: dict[tuple[str, int], ClauseHeard] = {}
         self.skipped: set[tuple[str, int]] = set()
@@ -128,7 +130,7 @@ class Ear:
         if message["part"] in clause.parts:
             self.repeats += 1
             return
-        clause.parts[message["part"]] = base64.b64decode(message["audioData"])
+        clause.parts[message["part"]] = base64.b64decode(message["audioData"]) if self._keeps_sound else b""
 
     @property
     def heard(self) -> list[ClauseHeard]:
@@ -137,14 +139,20 @@ class Ear:
 
 
 class Listener:
-    """One listener's connection. on_sound: called whenever speech has come.
+    """One listener's connection. on_sound: called whenever speech has come. ear: one for several of its connections.
 
     ended: it is over, because the listener was told so (`told`), or because the connection has ended.
     """
 
-    def __init__(self, language: str, socket: aiohttp.ClientWebSocketResponse, on_sound: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        language: str,
+        socket: aiohttp.ClientWebSocketResponse,
+        on_sound: Callable[[], None],
+        ear: Ear | None = None,
+    ) -> None:
         self.language = language
-        self.ear = Ear()
+        self.ear = Ear() if ear is None else ear
         self.told = False
         self.ended = asyncio.Event()
         self.closed = asyncio.Event()
@@ -154,12 +162,18 @@ class Listener:
 
     @classmethod
     async def join(
-        cls, session: aiohttp.ClientSession, url: str, session_id: str, language: str, on_sound: Callable[[], None]
+        cls,
+        session: aiohttp.ClientSession,
+        url: str,
+        session_id: str,
+        language: str,
+        on_sound: Callable[[], None],
+        ear: Ear | None = None,
     ) -> Self:
         """Connect and join. Raises CommandError."""
         socket = await connect(session, url, action="joinSession", sessionId=session_id, targetLanguage=language)
         await expect(socket, "sessionJoined")
-        return cls(language, socket, on_sound)
+        return cls(language, socket, on_sound, ear)
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,6 +181,10 @@ class Listener:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

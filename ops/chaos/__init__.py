@@ -1,0 +1,13 @@
+"""`herald chaos`: a run full of faults, and what became of every word.
+
+    plan       who speaks and who listens, which faults come when: a pure function of the seed
+    scenarios  the named runs, as plans
+    talks      the sessions: speakers that send again what was not acknowledged, listeners that reconnect
+    deeds      does the faults: signals, the control planes of twins and proxies, reshards, restarts
+    watch      what is seen from outside meanwhile: memory, breakers, parts that end unasked
+    account    what was lost, twice or out of order, pauses, recovery: pure
+    report     the object of `--json`, findings, and the text for people
+    run        all of it, on a stack of its own
+
+Start with `plan`, then `run`. Words are numbered tones (`local.tones`), so each is heard exactly or not at all.
+"""
