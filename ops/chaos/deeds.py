@@ -63,14 +63,18 @@ class Deeds:
 
     async def do(self, faults: Sequence[Fault], began: float) -> None:
         """All of them, at their times; began: when the talks did (`time.monotonic`). Raises CommandError."""
-        async with self._streams, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for fault in faults:
                 group.create_task(self._do(fault, began))
 
     async def _do(self, fault: Fault, began: float) -> None:
         await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
-        began_ms = _now_ms()
         self._say(f"{fault.at_s:6.1f} s  {described(fault)}")
+        await self.one(fault)
+
+    async def one(self, fault: Fault) -> None:
+        """One of them, now. Raises CommandError."""
+        began_ms = _now_ms()
         note = await self._how.get(fault.kind, self._switch)(fault)
         self.done.append(Deed(fault, began_ms, _now_ms(), note))
         if note:

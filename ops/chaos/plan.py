@@ -21,6 +21,7 @@ TAIL_S: Final = 45.0
 """After the last fault the talks go on for so long, or for this share of theirs."""
 LANGUAGES: Final = ("es", "en", "ca")
 """The translator's cheapest, and the speakers' own."""
+WORD_MS: Final = 297
 WORDS: Final = 4
 GAP_MS: Final = (250, 400, 600)
 PAUSES_MS: Final = (1_300, 2_400, 700, 4_000)

@@ -1,8 +1,7 @@
 """Reshards a running stream, and reads what is left in the dead letters, past the proxies."""
 
 import asyncio
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -10,7 +9,6 @@ from aiobotocore.session import get_session
 from ops.chaos.plan import Fault
 from ops.stack_file import Stack
 from streams.aws import as_error
-from streams.errors import HeraldError
 from streams.kinesis import list_shards
 from streams.resources import DEAD_LETTERS, physical_name
 
@@ -46,49 +44,38 @@ class Streams:
             config=AioConfig(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
         )
 
-    async def __aenter__(self) -> Self:
-        self._kinesis = await self._client("kinesis").__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._kinesis.__aexit__(kind, error, traceback)
-
     async def reshard(self, fault: Fault) -> str:
         """Split, merge or update the stream; what did not go as planned."""
         stream = physical_name(self._stack.prefix, fault.target)
         failure = ""
-        for _ in range(TRIES):
-            try:
-                return await self._try(fault, stream)
-            except HeraldError as error:
-                failure = str(error)
-            except Exception as error:  # noqa: BLE001 - as_error raises what is not the service's
-                failure = str(as_error(error, fault.kind))
-            await asyncio.sleep(AGAIN_AFTER_S)
+        async with self._client("kinesis") as kinesis:
+            for _ in range(TRIES):
+                try:
+                    return await self._try(kinesis, fault, stream)
+                except Exception as error:  # noqa: BLE001 - as_error raises what is not the service's
+                    failure = str(as_error(error, fault.kind))
+                await asyncio.sleep(AGAIN_AFTER_S)
         return failure
 
-    async def _try(self, fault: Fault, stream: str) -> str:
+    @staticmethod
+    async def _try(kinesis: Any, fault: Fault, stream: str) -> str:
         shards = sorted(
-            (shard for shard in await list_shards(self._kinesis, stream) if shard.is_open),
+            (shard for shard in await list_shards(kinesis, stream) if shard.is_open),
             key=lambda shard: shard.start_hash,
         )
         if fault.kind == "update":
-            await self._kinesis.update_shard_count(
+            await kinesis.update_shard_count(
                 StreamName=stream, TargetShardCount=fault.put["shards"], ScalingType="UNIFORM_SCALING"
             )
         elif fault.kind == "split":
             shard = shards[int(fault.pick * len(shards))]
             middle = (shard.start_hash + shard.end_hash) // 2
-            await self._kinesis.split_shard(
-                StreamName=stream, ShardToSplit=shard.shard_id, NewStartingHashKey=str(middle)
-            )
+            await kinesis.split_shard(StreamName=stream, ShardToSplit=shard.shard_id, NewStartingHashKey=str(middle))
         else:
             if len(shards) < 2:
                 return "there is one shard only"
             left = int(fault.pick * (len(shards) - 1))
-            await self._kinesis.merge_shards(
+            await kinesis.merge_shards(
                 StreamName=stream, ShardToMerge=shards[left].shard_id, AdjacentShardToMerge=shards[left + 1].shard_id
             )
         return ""

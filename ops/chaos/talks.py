@@ -20,7 +20,7 @@ import aiohttp
 import msgspec
 
 from ops.audio_files import SAMPLE_RATE_HZ, Pcm, read
-from ops.chaos.plan import GAP_MS, PAUSES_MS, WORDS, Talk
+from ops.chaos.plan import GAP_MS, PAUSES_MS, WORD_MS, WORDS, Talk
 from ops.children import program
 from ops.errors import CommandError
 from ops.listener import Ear, Listener
@@ -59,9 +59,10 @@ class Script(NamedTuple):
 def script(talk: Talk, talk_s: float, folder: Path) -> Script:
     """A talk of about `talk_s`. Raises CommandError when it cannot be made."""
     number = talk.first_word
-    each_s = (WORDS * (297 + GAP_MS[number % len(GAP_MS)]) + sum(PAUSES_MS) / len(PAUSES_MS)) / 1000
-    utterances = [list(range(at, at + WORDS)) for at in range(number, number + WORDS * int(talk_s / each_s), WORDS)]
-    wish = {"utterances": utterances, "gap_ms": GAP_MS[number % len(GAP_MS)], "pauses_ms": PAUSES_MS}
+    gap_ms = GAP_MS[number % len(GAP_MS)]
+    each_s = (WORDS * WORD_MS + (WORDS - 1) * gap_ms + sum(PAUSES_MS) / len(PAUSES_MS)) / 1000
+    utterances = [list(range(at, at + WORDS)) for at in range(number, number + WORDS * round(talk_s / each_s), WORDS)]
+    wish = {"utterances": utterances, "gap_ms": gap_ms, "pauses_ms": PAUSES_MS}
     path = folder / f"talk-{number}.wav"
     done = subprocess.run(
         program("local.say", str(path)),
