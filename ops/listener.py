@@ -62,15 +62,15 @@ class Ear:
     """What a listener has got; drops what it has had.
 
     keeps_sound: whether the sound is kept, or only that it came. rewrites: captions whose committed text changed all
-    the same; tail_rewrites: whose text did not just grow. skipped: clauses that came too late to be spoken, as the
-    listener was told (`speechSkipped`).
+    the same; tail_rewrites: whose text did not just grow. skipped: texts of clauses that came too late to be spoken, as
+    the listener was told (`speechSkipped`).
     """
 
     def __init__(self, *, keeps_sound: bool = True) -> None:
         self._keeps_sound = keeps_sound
         self.captions: list[CaptionShown] = []
         self.clauses: dict[tuple[str, int], ClauseHeard] = {}
-        self.skipped: set[tuple[str, int]] = set()
+        self.skipped: dict[tuple[str, int], str] = {}
         self.repeats = 0
         self.rewrites = 0
         self.tail_rewrites = 0
@@ -84,7 +84,7 @@ class Ear:
         elif message.get("type") == "translatedAudio":
             self._take_audio(message, at_unix_ms)
         elif message.get("type") == "speechSkipped":
-            self.skipped.add((message["utteranceId"], message["clause"]))
+            self.skipped[message["utteranceId"], message["clause"]] = message["text"]
 
     def _take_caption(self, message: dict[str, Any], at_unix_ms: int) -> None:
         key = (message["utteranceId"], message["revision"])

@@ -28,7 +28,8 @@ CAP_S: Final = 2.0
 class Outgoing:
     """Chunks by sequence. uniform: a draw from [0, 1).
 
-    sent, acknowledged: chunks; refused: chunks given up, by code; resent: messages beyond a chunk's first.
+    sent, acknowledged: chunks; refused: chunks given up, by code; resent: messages beyond a chunk's first; missing:
+    sequences that have not been acknowledged, for good or as yet.
     """
 
     def __init__(self, uniform: Callable[[], float]) -> None:
@@ -36,6 +37,7 @@ class Outgoing:
         self.acknowledged = 0
         self.resent = 0
         self.refused: Counter[str] = Counter()
+        self.missing: set[int] = set()
         self._uniform = uniform
         self._waiting: list[int] = []
         self._in_flight: dict[int, float] = {}
@@ -48,6 +50,7 @@ class Outgoing:
     def add(self, sequence: int, now_s: float) -> None:
         """A chunk was captured."""
         self.sent += 1
+        self.missing.add(sequence)
         self._captured_s[sequence] = now_s
         heapq.heappush(self._waiting, sequence)
 
@@ -82,6 +85,7 @@ class Outgoing:
             return None
         self._failures = 0
         self.acknowledged += 1
+        self.missing.discard(settled)
         self._in_flight.pop(settled)
         return self._forget(settled)
 

@@ -13,12 +13,15 @@ import msgspec
 
 from ops.audio_files import SAMPLE_RATE_HZ, Pcm
 from ops.errors import CommandError
-from ops.outgoing import Outgoing
+from ops.outgoing import ANSWER_WITHIN_S, Outgoing
 
 CHUNK_MS: Final = 100
 """20 to a second would do no harm, but a shard takes 1,000 records a second: longer chunks are better."""
 ANSWERS_WITHIN_S: Final = 15.0
-HEARTBEAT_S: Final = 30.0
+END_TRIES: Final = 20
+END_AGAIN_S: Final = 0.5
+ENDED_BEFORE: Final = "SESSION_NOT_FOUND"
+"""The answer to another request for the end, if the answer to the first was lost."""
 
 
 def now_ms() -> int:
@@ -74,6 +77,8 @@ class Speaker:
         self._outgoing = Outgoing(random.random)
         self._messages: dict[int, str] = {}
         self._closed = False
+        self._ended = False
+        self._end = asyncio.Event()  # something was said that may concern the end
         self._news = asyncio.Event()
         self._settled = asyncio.Event()
         self._answers = asyncio.create_task(self._read())
@@ -88,6 +93,11 @@ class Speaker:
     def acknowledged(self) -> int:
         """Chunks that the gateway has."""
         return self._outgoing.acknowledged
+
+    @property
+    def missing(self) -> frozenset[int]:
+        """Sequences that the gateway has not, or not yet, acknowledged."""
+        return frozenset(self._outgoing.missing)
 
     @property
     def resent(self) -> int:
@@ -149,8 +159,20 @@ class Speaker:
             self._check()
 
     async def end(self) -> None:
-        """End the session; what was said before is still delivered."""
-        await self._send(msgspec.json.encode({"action": "endSession", "sessionId": self.session_id}).decode())
+        """End the session, asked for until it has ended; what was said before is still delivered. Raises CommandError."""
+        message = msgspec.json.encode({"action": "endSession", "sessionId": self.session_id}).decode()
+        for _ in range(END_TRIES):
+            self._end.clear()
+            await self._send(message)
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    await self._end.wait()
+            except TimeoutError:
+                continue
+            if self._ended or self._closed:
+                return
+            await asyncio.sleep(END_AGAIN_S)
+        raise CommandError(f"the gateway did not end the session, asked {END_TRIES} times")
 
     def _check(self) -> None:
         if self._sender.done():
@@ -196,10 +218,16 @@ class Speaker:
             while (message := await receive(self._socket)) is not None:
                 if message.get("type") == "audioReceived":
                     self._settle(self._outgoing.on_acknowledged(message.get("sequence")))
+                elif message.get("type") == "sessionEnded":
+                    self._ended = True
+                    self._end.set()
                 elif message.get("type") == "error":
+                    self._ended |= message.get("code") == ENDED_BEFORE
+                    self._end.set()
                     number = message.get("details", {}).get("sequence")
                     self._settle(self._outgoing.on_refused(number, str(message.get("code")), clock()))
                 self._news.set()
         finally:
             self._closed = True
+            self._end.set()
             self._settled.set()

@@ -43,6 +43,7 @@ class Verdict(NamedTuple):
     heard: int
     lost: list[Lost]
     odd: list[Odd]
+    skipped: int = 0
 
 
 def numbers_in(text: str) -> list[int]:
@@ -56,11 +57,13 @@ def judge(
     spoken: Iterable[tuple[int, int]],
     said: Iterable[int],
     heard: Sequence[ClauseHeard],
+    skipped: Iterable[str] = (),
 ) -> Verdict:
     """One listener's account.
 
     spoken: number and start of each word whose chunks were all acknowledged; said: numbers of all words of the talk,
-    acknowledged or not; heard: clauses in the order in which they came, repeats dropped.
+    acknowledged or not; heard: clauses in the order in which they came, repeats dropped; skipped: texts of clauses that
+    were left unspoken on purpose, which loses nothing (row S8).
     """
     known = set(said)
     whole: Counter[int] = Counter()
@@ -82,12 +85,14 @@ def judge(
                 broken[number] = clause.missing
             else:
                 whole[number] += 1
+    unheard = [(number, start_ms) for number, start_ms in spoken if number not in whole]
+    left_out = {number for text in skipped for number in numbers_in(text)}
     lost = [
         Lost(session_id, language, number, start_ms, broken.get(number, 0))
-        for number, start_ms in spoken
-        if number not in whole
+        for number, start_ms in unheard
+        if number not in left_out
     ]
-    return Verdict(len(whole), lost, odd)
+    return Verdict(len(whole), lost, odd, len(unheard) - len(lost))
 
 
 class Arrival(NamedTuple):

@@ -24,15 +24,14 @@ class Recovery(msgspec.Struct):
 
 
 class Door(msgspec.Struct):
-    """What the door did not take at once. refused: by code; again: chunks sent again; unacknowledged: in the end.
+    """What the door did not take at once. again: messages that repeated a chunk, refused in passing or unanswered.
 
-    longest_wait_ms: of a chunk, from when it was first sent until it was acknowledged.
+    refused: chunks that were given up, by code; unacknowledged: in all, in the end.
     """
 
     refused: dict[str, int]
     again: int
     unacknowledged: int
-    longest_wait_ms: int
 
 
 class Report(msgspec.Struct):
@@ -91,7 +90,11 @@ def counted(deeds: Sequence[Deed]) -> dict[str, int]:
 
 
 def findings(
-    lost: Sequence[Lost], odd: Sequence[Odd], letters: Sequence[Letter], not_told: Sequence[str], gave_up: Sequence[str]
+    lost: Sequence[Lost],
+    odd: Sequence[Odd],
+    letters: Sequence[Letter],
+    not_told: Sequence[str],
+    failures: Sequence[str],
 ) -> Iterator[str]:
     """A sentence for each thing that is off, with where to look."""
     yield from _some(
@@ -116,7 +119,7 @@ def findings(
         "dead letters",
     )
     yield from (f"the listener {who} was not told that the session had ended" for who in not_told)
-    yield from (f"the speaker of {who} could not get a chunk acknowledged and gave up" for who in gave_up)
+    yield from failures
 
 
 def _some(sentences: Sequence[str], what: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ops.chaos.deeds import Deeds, described
 from ops.chaos.plan import SHARDS, Plan, plan
 from ops.chaos.scenarios import scenario
 from ops.chaos.streams import Letter, Streams
-from ops.chaos.talks import CHUNK_SAMPLES, Session
+from ops.chaos.talks import Session
 from ops.demo import own_stack
 from ops.parts import Options
 from ops.paths import Paths, shown
@@ -143,7 +143,9 @@ def made(
         said = [word.number for word in session.script.words]
         for seat in session.seats:
             clauses = seat.ear.heard
-            verdict = account.judge(session.speaker.session_id, seat.language, spoken, said, clauses)
+            verdict = account.judge(
+                session.speaker.session_id, seat.language, spoken, said, clauses, seat.ear.skipped.values()
+            )
             verdicts.append((seat.language, verdict))
             to_hear[seat.language] = to_hear.get(seat.language, 0) + len(spoken)
             heard[seat.language] = heard.get(seat.language, 0) + verdict.heard
@@ -156,8 +158,8 @@ def made(
     recoveries = account.recoveries_ms(done, arrivals, normal_ms)
     last_fifth = everything[-max(1, len(everything) // 5) :]
     not_told = [f"{s.speaker.session_id} in {seat.language}" for s in sessions for seat in s.seats if not seat.told]
-    gave_up = [session.speaker.session_id for session in sessions if session.speaker.gave_up]
-    found = list(report.findings(lost, odd, letters, not_told, gave_up))
+    failures = [f"the speaker of {s.speaker.session_id}: {s.failure}" for s in sessions if s.failure]
+    found = list(report.findings(lost, odd, letters, not_told, failures))
     return report.Report(
         ok=not found,
         name=chosen.name,
@@ -173,7 +175,7 @@ def made(
         duplicated=sum(one.what == "duplicated" for one in odd),
         reordered=sum(one.what == "reordered" for one in odd),
         unspoken=sum(one.what == "unspoken" for one in odd),
-        skipped=0,
+        skipped=sum(verdict.skipped for _, verdict in verdicts),
         repeats=sum(seat.ear.repeats for seat in seats),
         dead_letters=len(letters),
         not_told=len(not_told),
@@ -206,10 +208,8 @@ def _door(sessions: Sequence[Session]) -> report.Door:
     for speaker in speakers:
         for code, count in speaker.refused.items():
             refused[code] = refused.get(code, 0) + count
-    chunks = sum(-(-len(session.script.pcm) // CHUNK_SAMPLES) for session in sessions)
     return report.Door(
         refused=refused,
-        again=sum(speaker.again for speaker in speakers),
-        unacknowledged=chunks - sum(len(speaker.acknowledged) for speaker in speakers),
-        longest_wait_ms=max((speaker.longest_wait_ms for speaker in speakers), default=0),
+        again=sum(speaker.resent for speaker in speakers),
+        unacknowledged=sum(len(speaker.missing) for speaker in speakers),
     )

@@ -1,43 +1,26 @@
-"""The sessions of a run: speakers who send again what was not acknowledged, listeners who may reconnect.
-
-A speaker has one chunk under way at a time. One that is refused, or not answered, is sent again with its sequence until
-it is acknowledged, and those after it wait; so what is acknowledged stands in the stream in order, however bad the day.
-Then it catches up, well below the rate that the door allows.
-"""
+"""The sessions of a run: speakers (`ops.speaker`, which sends again what was refused), and listeners who may reconnect."""
 
 import asyncio
-import base64
 import os
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import aiohttp
 import msgspec
 
-from ops.audio_files import SAMPLE_RATE_HZ, Pcm, read
+from ops.audio_files import Pcm, read
 from ops.chaos.plan import GAP_MS, PAUSES_MS, WORD_MS, WORDS, Talk
 from ops.children import program
 from ops.errors import CommandError
 from ops.listener import Ear, Listener
 from ops.parts import child_environment
 from ops.paths import PROJECT
-from ops.speaker import CHUNK_MS, connect, expect, now_ms, receive
+from ops.speaker import CHUNK_MS, Speaker, now_ms
 
-CHUNK_SAMPLES: Final = CHUNK_MS * SAMPLE_RATE_HZ // 1000
-AGAIN_AFTER_S: Final = 3.0
-"""Without an answer for so long a chunk is sent again: under a client's patience, over a slow day's answer."""
-PAUSE_S: Final = 0.15
-"""Before a refused chunk goes again."""
-CATCH_UP_PER_S: Final = 30.0
-"""The door takes 50 a second (row W21)."""
-GIVE_UP_S: Final = 120.0
-"""A speaker who is so far behind with one chunk ends the talk there."""
-END_TRIES: Final = 40
 JOIN_WITHIN_S: Final = 60.0
 
 
@@ -77,109 +60,6 @@ def script(talk: Talk, talk_s: float, folder: Path) -> Script:
     pcm = read(path).pcm
     path.unlink()
     return Script(pcm, msgspec.json.decode(done.stdout, type=list[Word]))
-
-
-class Speaker:
-    """One speaker. acknowledged: sequences that the gateway says are in the stream."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, session_id: str) -> None:
-        self.session_id = session_id
-        self.started_ms = 0
-        self.acknowledged: set[int] = set()
-        self.refused: Counter[str] = Counter()
-        self.again = 0
-        self.longest_wait_ms = 0
-        self.gave_up = False
-        self._socket = socket
-        self._news = asyncio.Event()
-        self._refusals = 0
-        self._ending = False
-        self._ended = False
-        self._reader = asyncio.create_task(self._read())
-
-    async def speak(self, pcm: Pcm) -> None:
-        """Say it at the speed of speech, or as fast as what was refused allows."""
-        self.started_ms = now_ms()
-        began = time.monotonic()
-        for number, start in enumerate(range(0, len(pcm), CHUNK_SAMPLES)):
-            chunk = pcm[start : start + CHUNK_SAMPLES]
-            due = began + (start + len(chunk)) / SAMPLE_RATE_HZ
-            late_s = time.monotonic() - due
-            await asyncio.sleep(-late_s if late_s < 0 else 1 / CATCH_UP_PER_S if late_s > 0.2 else 0)
-            message = msgspec.json.encode(
-                {
-                    "action": "sendAudio",
-                    "sessionId": self.session_id,
-                    "sequence": number,
-                    "timestamp": self.started_ms + start * 1000 // SAMPLE_RATE_HZ,
-                    "audioData": base64.b64encode(chunk.astype("<i2").tobytes()).decode(),
-                }
-            ).decode()
-            if not await self._deliver(number, message):
-                self.gave_up = True
-                return
-
-    async def _deliver(self, number: int, message: str) -> bool:
-        """Send a chunk until it is acknowledged. False when it was given up, or the connection has ended."""
-        began = time.monotonic()
-        sent = 0
-        while number not in self.acknowledged:
-            if time.monotonic() - began > GIVE_UP_S or self._reader.done():
-                return False
-            self._refusals = 0
-            with suppress(ConnectionError, aiohttp.ClientError):
-                await self._socket.send_str(message)
-            sent += 1
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_AFTER_S):
-                    while number not in self.acknowledged and not self._refusals and not self._reader.done():
-                        self._news.clear()
-                        await self._news.wait()
-            if number not in self.acknowledged and self._refusals:
-                await asyncio.sleep(PAUSE_S)
-        self.again += sent - 1
-        self.longest_wait_ms = max(self.longest_wait_ms, round((time.monotonic() - began) * 1000))
-        return True
-
-    async def end(self) -> None:
-        """End the session: asked again until the gateway has it."""
-        self._ending = True
-        for _ in range(END_TRIES):
-            self._refusals = 0
-            with suppress(ConnectionError, aiohttp.ClientError):
-                await self._socket.send_json({"action": "endSession", "sessionId": self.session_id})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_AFTER_S):
-                    while not self._ended and not self._refusals and not self._reader.done():
-                        self._news.clear()
-                        await self._news.wait()
-            if self._ended or self._reader.done():
-                return
-            await asyncio.sleep(PAUSE_S)
-
-    async def close(self) -> None:
-        """Hang up."""
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
-        await self._socket.close()
-
-    async def _read(self) -> None:
-        while (message := await receive(self._socket)) is not None:
-            match message.get("type"):
-                case "audioReceived":
-                    self.acknowledged.add(message["sequence"])
-                case "sessionEnded":
-                    self._ended = True
-                case "error" if self._ending and message.get("code") == "SESSION_NOT_FOUND":
-                    self._ended = True  # the answer to an earlier try was lost
-                case "error":
-                    self.refused[str(message.get("code"))] += 1
-                    self._refusals += 1
-                case _ if "message" in message and "type" not in message:  # the gateway's own: time limit, failure
-                    self.refused[str(message["message"])] += 1
-                    self._refusals += 1
-            self._news.set()
-        self._news.set()
 
 
 class Seat:
@@ -246,22 +126,29 @@ class Session:
         self.script = said
         self.speaker = speaker
         self.seats = seats
+        self.failure = ""
+        """Why the speaker could not say everything, and end."""
 
     @property
     def spoken(self) -> list[Word]:
         """The words whose every chunk was acknowledged."""
-        has = self.speaker.acknowledged
+        missing, sent = self.speaker.missing, self.speaker.sent
         return [
             word
             for word in self.script.words
-            if all(number in has for number in range(word.start_ms // CHUNK_MS, (word.end_ms - 1) // CHUNK_MS + 1))
+            if (chunks := range(word.start_ms // CHUNK_MS, (word.end_ms - 1) // CHUNK_MS + 1)).stop <= sent
+            and missing.isdisjoint(chunks)
         ]
 
     async def hold(self) -> None:
         """Speak to the end, and end the session."""
         await asyncio.sleep(self.talk.starts_s)
-        await self.speaker.speak(self.script.pcm)
-        await self.speaker.end()
+        try:
+            await self.speaker.speak(self.script.pcm)
+            await self.speaker.answers()
+            await self.speaker.end()
+        except CommandError as error:
+            self.failure = str(error)
 
     async def heard(self) -> None:
         """Until every listener was told that it is over."""
@@ -275,10 +162,7 @@ async def gather(
     http = await stack.enter_async_context(aiohttp.ClientSession())
     sessions = []
     for talk, said in zip(talks, scripts, strict=True):
-        socket = await connect(http, url, token=token, action="createSession", sourceLanguage="en-US")
-        created = await expect(socket, "sessionCreated")
-        speaker = Speaker(socket, created["sessionId"])
-        stack.push_async_callback(speaker.close)
+        speaker = await stack.enter_async_context(await Speaker.create(http, url, token))
         seats = [Seat(http, url, speaker.session_id, language) for language in talk.languages]
         for seat in seats:
             stack.push_async_callback(seat.leave)

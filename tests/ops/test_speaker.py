@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+import ops.speaker
 from ops import outgoing
 from ops.errors import CommandError
 from ops.speaker import Speaker
@@ -20,6 +21,7 @@ class Gateway:
         self.query: dict[str, str] = {}
         self.code = "X"
         self.silent: set[int] = set()
+        self.ends: list[dict[str, object] | None] = []
 
     async def live(self, request: web.Request) -> web.WebSocketResponse:
         self.query = dict(request.query)
@@ -31,6 +33,10 @@ class Gateway:
         async for message in socket:
             body = json.loads(message.data)
             self.taken.append(body)
+            if body["action"] == "endSession":
+                answer = self.ends.pop(0)
+                if answer is not None:
+                    await socket.send_json(answer)
             if body["action"] == "sendAudio":
                 number = body["sequence"]
                 again = number in [chunk["sequence"] for chunk in self.taken[:-1]]
@@ -63,6 +69,7 @@ async def test_a_talk_is_sent_in_chunks_with_place_and_time(served: tuple[Gatewa
         await speaker.answers()
         assert (speaker.session_id, speaker.sent, speaker.acknowledged) == ("calm-fox-123", 5, 4)
         assert speaker.refused == {"X": 1}
+        assert speaker.missing == {2}
     assert [chunk["sequence"] for chunk in gateway.taken] == [0, 1, 2, 3, 4]
     times = [int(str(chunk["timestamp"])) - speaker.started_ms for chunk in gateway.taken]
     assert times == [0, 100, 200, 300, 400]
@@ -98,6 +105,18 @@ async def test_another_talk_goes_on_with_the_numbers(served: tuple[Gateway, str]
         assert speaker.started_ms == started_ms
     assert [chunk["sequence"] for chunk in gateway.taken] == [0, 1, 2, 3]
     assert int(str(gateway.taken[2]["timestamp"])) - started_ms >= 200
+
+
+@pytest.mark.parametrize("last", [{"type": "sessionEnded"}, {"type": "error", "code": "SESSION_NOT_FOUND"}])
+async def test_the_end_is_asked_for_until_it_is_there(
+    served: tuple[Gateway, str], monkeypatch: pytest.MonkeyPatch, last: dict[str, object]
+) -> None:
+    monkeypatch.setattr(ops.speaker, "ANSWER_WITHIN_S", 0.2)
+    gateway, url = served
+    gateway.ends = [None, {"type": "error", "code": "TIMEOUT"}, last]
+    async with aiohttp.ClientSession() as session, await Speaker.create(session, url, "good") as speaker:
+        await speaker.end()
+    assert [message["action"] for message in gateway.taken] == ["endSession"] * 3
 
 
 async def test_a_connection_that_ends_ends_the_waiting(served: tuple[Gateway, str]) -> None:

@@ -37,7 +37,7 @@ def a_report(**changed: object) -> Report:
         delay_ms={"normal": 1_500, "max": 9_000, "last": 1_600},
         recovery_ms={"kill": Recovery(2_000, 3_000), "split": Recovery(0, 0)},
         back_to_normal_ms=3_000,
-        door=Door({"TIMEOUT": 1}, 2, 0, 3_100),
+        door=Door({"TIMEOUT": 1}, 2, 1),
         breakers={"opened": 1, "closed": 1},
         memory_mib={"stages": 300.0},
         findings=[],
@@ -62,7 +62,7 @@ def test_each_finding_is_a_sentence_that_says_where_to_look() -> None:
             [Odd("duplicated", "calm-fox-1", "en", 13, "calm-fox-1:3000")],
             [Letter("calm-fox-1", "translate", "Refused", "no", "translate.shard.1")],
             ["calm-fox-1 in es"],
-            ["calm-fox-1"],
+            ["the speaker of calm-fox-1 was cut off"],
         )
     )
     assert len(found) == 5

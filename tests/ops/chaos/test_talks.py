@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,16 @@ from aiohttp import web
 from local.tones import Decoder
 from ops.chaos import talks
 from ops.chaos.plan import Talk
-from ops.chaos.talks import Script, Seat, Session, Speaker, Word, script
+from ops.chaos.talks import Script, Seat, Session, Word, script
 from ops.errors import CommandError
-
-Answer = Callable[[dict[str, Any], int], dict[str, Any] | None]
-
-
-def acknowledged(message: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "audioReceived", "sequence": message["sequence"]}
+from ops.speaker import Speaker
 
 
 class Gateway:
-    """Answers the n-th message of a speaker as it is told to; listeners get what is `pushed`."""
+    """Acknowledges what a speaker says, but for the `refused` chunks; listeners get what is sent to their sockets."""
 
     def __init__(self) -> None:
-        self.taken: list[int] = []
-        self.answer: Answer = lambda message, nth: acknowledged(message)
+        self.refused: set[int] = set()
         self.refuses_joins = 0
         self.listeners: list[web.WebSocketResponse] = []
 
@@ -49,11 +43,12 @@ class Gateway:
         await socket.send_json({"type": "sessionCreated", "sessionId": "calm-fox-123"})
         async for message in socket:
             body = json.loads(message.data)
-            if body["action"] == "sendAudio":
-                self.taken.append(body["sequence"])
-            answer = self.answer(body, len(self.taken))
-            if answer is not None:
-                await socket.send_json(answer)
+            if body["action"] == "endSession":
+                await socket.send_json({"type": "sessionEnded"})
+            elif body["sequence"] in self.refused:
+                await socket.send_json({"type": "error", "code": "X", "details": {"sequence": body["sequence"]}})
+            else:
+                await socket.send_json({"type": "audioReceived", "sequence": body["sequence"]})
         return socket
 
 
@@ -68,84 +63,6 @@ async def gateway() -> AsyncIterator[tuple[Gateway, str, aiohttp.ClientSession]]
     async with aiohttp.ClientSession() as http:
         yield made, f"ws://127.0.0.1:{runner.addresses[0][1]}/live", http
     await runner.cleanup()
-
-
-async def speaker_at(url: str, http: aiohttp.ClientSession) -> Speaker:
-    socket = await http.ws_connect(url, params={"action": "createSession"})
-    created = await socket.receive_json()
-    return Speaker(socket, created["sessionId"])
-
-
-SOUND = np.zeros(16 * 350, np.int16)
-
-
-async def test_each_chunk_waits_for_the_one_before(gateway: tuple[Gateway, str, aiohttp.ClientSession]) -> None:
-    made, url, http = gateway
-    speaker = await speaker_at(url, http)
-    await speaker.speak(SOUND)
-    await speaker.close()
-    assert made.taken == [0, 1, 2, 3]
-    assert speaker.acknowledged == {0, 1, 2, 3}
-    assert (speaker.again, speaker.gave_up) == (0, False)
-
-
-async def test_a_refused_chunk_is_sent_again_before_any_other(
-    gateway: tuple[Gateway, str, aiohttp.ClientSession],
-) -> None:
-    made, url, http = gateway
-    refusal = {"type": "error", "code": "SERVICE_UNAVAILABLE"}
-    made.answer = lambda message, nth: refusal if nth in (2, 3) else acknowledged(message)
-    speaker = await speaker_at(url, http)
-    await speaker.speak(SOUND)
-    await speaker.close()
-    assert made.taken == [0, 1, 1, 1, 2, 3]
-    assert speaker.refused == {"SERVICE_UNAVAILABLE": 2}
-    assert speaker.again == 2
-
-
-async def test_a_chunk_without_an_answer_is_sent_again(
-    gateway: tuple[Gateway, str, aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(talks, "AGAIN_AFTER_S", 0.2)
-    made, url, http = gateway
-    made.answer = lambda message, nth: None if nth == 2 else acknowledged(message)
-    speaker = await speaker_at(url, http)
-    await speaker.speak(SOUND)
-    await speaker.close()
-    assert made.taken == [0, 1, 1, 2, 3]
-    assert speaker.longest_wait_ms >= 200
-
-
-async def test_a_speaker_gives_up_at_last(
-    gateway: tuple[Gateway, str, aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(talks, "GIVE_UP_S", 0.3)
-    made, url, http = gateway
-    made.answer = lambda message, nth: acknowledged(message) if nth == 1 else {"message": "Internal server error"}
-    speaker = await speaker_at(url, http)
-    await speaker.speak(SOUND)
-    await speaker.close()
-    assert speaker.gave_up
-    assert speaker.acknowledged == {0}
-    assert set(made.taken) == {0, 1}
-
-
-@pytest.mark.parametrize("last", [{"type": "sessionEnded"}, {"type": "error", "code": "SESSION_NOT_FOUND"}])
-async def test_the_end_is_asked_for_until_it_is_there(
-    gateway: tuple[Gateway, str, aiohttp.ClientSession], last: dict[str, Any]
-) -> None:
-    made, url, http = gateway
-    asked: list[str] = []
-
-    def answer(message: dict[str, Any], _: int) -> dict[str, Any]:
-        asked.append(message["action"])
-        return last if len(asked) == 3 else {"type": "error", "code": "TIMEOUT"}
-
-    made.answer = answer
-    speaker = await speaker_at(url, http)
-    await speaker.end()
-    await speaker.close()
-    assert asked == ["endSession"] * 3
 
 
 def audio(number: int) -> dict[str, Any]:
@@ -217,12 +134,20 @@ def test_a_talk_is_as_long_as_wanted_and_its_words_are_where_they_are_said_to_be
 async def test_a_word_is_spoken_when_all_of_its_chunks_were_acknowledged(
     gateway: tuple[Gateway, str, aiohttp.ClientSession],
 ) -> None:
+    made, url, http = gateway
+    made.refused = {4}
+    words = [Word(1, 0, 100), Word(2, 150, 420), Word(3, 500, 600), Word(4, 550, 650)]
+    async with await Speaker.create(http, url, "token") as speaker:
+        session = Session(Talk(0, ["es"], 1), Script(np.zeros(16 * 600, np.int16), words), speaker, [])
+        await session.hold()
+        assert [word.number for word in session.spoken] == [1, 3]
+        assert session.failure == ""
+
+
+async def test_a_speaker_whose_connection_ends_says_so(gateway: tuple[Gateway, str, aiohttp.ClientSession]) -> None:
     _, url, http = gateway
-    speaker = await speaker_at(url, http)
-    words = [Word(1, 0, 100), Word(2, 150, 420), Word(3, 500, 600)]
-    session = Session(Talk(0, ["es"], 1), Script(SOUND, words), speaker, [])
-    speaker.acknowledged = {0, 1, 2, 3, 5}
-    assert [word.number for word in session.spoken] == [1, 3]
-    speaker.acknowledged |= {4}
-    assert [word.number for word in session.spoken] == [1, 2, 3]
-    await speaker.close()
+    async with await Speaker.create(http, url, "token") as speaker:
+        session = Session(Talk(0, ["es"], 1), Script(np.zeros(16 * 600, np.int16), []), speaker, [])
+        await speaker._socket.close()
+        await session.hold()
+        assert "closed" in session.failure
