@@ -159,7 +159,7 @@ class Speaker:
             self._check()
 
     async def end(self) -> None:
-        """End the session, asked for until it has ended; what was said before is still delivered. Raises CommandError."""
+        """End the session, asking until it has ended; what was said before is still delivered. Raises CommandError."""
         message = msgspec.json.encode({"action": "endSession", "sessionId": self.session_id}).decode()
         for _ in range(END_TRIES):
             self._end.clear()

@@ -1,4 +1,4 @@
-"""The sessions of a run: speakers (`ops.speaker`, which sends again what was refused), and listeners who may reconnect."""
+"""The sessions of a run: speakers, who send again what was refused (`ops.speaker`), listeners, who may reconnect."""
 
 import asyncio
 import os

@@ -69,6 +69,6 @@ def test_an_overtaken_caption_is_not_shown() -> None:
 
 def test_what_is_too_late_to_be_spoken_is_noted() -> None:
     ear = Ear()
-    ear.take({"type": "speechSkipped", "utteranceId": "u", "clause": 3}, 1)
-    assert ear.skipped == {("u", 3)}
+    ear.take({"type": "speechSkipped", "utteranceId": "u", "clause": 3, "text": "hola"}, 1)
+    assert ear.skipped == {("u", 3): "hola"}
     assert ear.heard == []

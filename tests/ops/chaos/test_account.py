@@ -57,6 +57,12 @@ def test_a_clause_without_all_its_parts_was_not_heard() -> None:
     assert found.heard == 1
 
 
+def test_what_is_left_unspoken_on_purpose_is_not_lost() -> None:
+    found = judge("s", "es", SPOKEN, SAID, [clause("w000001 w000002")], ["w000003"])
+    assert [one.number for one in found.lost] == [4]
+    assert found.skipped == 1
+
+
 def test_numbers_are_read_from_whatever_a_translator_makes_of_the_text() -> None:
     assert numbers_in("W000012, i el w000013. xw000014 w00001 w0000155") == [12, 13]
 
