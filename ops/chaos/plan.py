@@ -15,10 +15,11 @@ import msgspec
 from streams.resources import STAGES
 
 LEAD_S: Final = 12.0
-"""Before the first fault: what is normal must be known."""
-TAIL_SHARE: Final = 0.3
-TAIL_S: Final = 45.0
-"""After the last fault the talks go on for so long, or for this share of theirs."""
+LEAD_SHARE: Final = 0.15
+"""Before the first fault: what is normal must be known. So long, or this share of a short talk."""
+TAIL_S: Final = 55.0
+TAIL_SHARE: Final = 0.4
+"""After the last fault the talks go on for so long, or for this share of a short one."""
 LANGUAGES: Final = ("es", "en", "ca")
 """The translator's cheapest, and the speakers' own."""
 WORD_MS: Final = 297
@@ -81,9 +82,9 @@ def plan(seed: int, minutes: float, sessions: int, failover_s: float) -> Plan:
     draw = random.Random(seed)
     talk_s = minutes * 60
     talks = [_talk(draw, number) for number in range(sessions)]
-    until_s = talk_s - max(TAIL_SHARE * talk_s, min(TAIL_S, 0.5 * talk_s))
+    from_s, until_s = min(LEAD_S, LEAD_SHARE * talk_s), talk_s - min(TAIL_S, TAIL_SHARE * talk_s)
     drawing = _Drawing(draw, talks, failover_s)
-    return Plan("seed", seed, talk_s, talks, list(drawing.faults(until_s)))
+    return Plan("seed", seed, talk_s, talks, list(drawing.faults(from_s, until_s)))
 
 
 def _talk(draw: random.Random, number: int) -> Talk:
@@ -114,9 +115,9 @@ class _Drawing:
             **{f"net-{kind}": partial(self._net, kind) for kind in NET_FAULTS},
         }
 
-    def faults(self, until_s: float) -> Iterator[Fault]:
+    def faults(self, from_s: float, until_s: float) -> Iterator[Fault]:
         """Faults in the order of their beginning, all over by `until_s`."""
-        at_s = LEAD_S
+        at_s = from_s
         busy: list[Fault] = []
         bag: list[str] = []
         while True:
