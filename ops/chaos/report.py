@@ -60,6 +60,7 @@ class Report(msgspec.Struct):
     skipped: int
     repeats: int
     dead_letters: int
+    audit_findings: int
     not_told: int
     faults: dict[str, int]
     longest_pause_ms: int

@@ -33,7 +33,8 @@ class Streams:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """A client, as a context."""
         environment = self._stack.environment
         return get_session().create_client(
             service,
@@ -48,7 +49,7 @@ class Streams:
         """Split, merge or update the stream; what did not go as planned."""
         stream = physical_name(self._stack.prefix, fault.target)
         failure = ""
-        async with self._client("kinesis") as kinesis:
+        async with self.client("kinesis") as kinesis:
             for _ in range(TRIES):
                 try:
                     return await self._try(kinesis, fault, stream)
@@ -84,7 +85,7 @@ class Streams:
         """The dead letters of the whole stack. Raises HeraldError."""
         found: list[Letter] = []
         arguments: dict[str, Any] = {"TableName": physical_name(self._stack.prefix, DEAD_LETTERS.name)}
-        async with self._client("dynamodb") as dynamodb:
+        async with self.client("dynamodb") as dynamodb:
             while True:
                 try:
                     page = await dynamodb.scan(**arguments)

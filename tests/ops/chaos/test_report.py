@@ -31,6 +31,7 @@ def a_report(**changed: object) -> Report:
         skipped=0,
         repeats=3,
         dead_letters=0,
+        audit_findings=0,
         not_told=0,
         faults={"kill": 2, "split": 1},
         longest_pause_ms=8_000,
