@@ -25,7 +25,9 @@ from streams.telemetry import Log
 
 RETRIES: Final = 2
 RETRY_AFTER_S: Final = 0.1
-"""Row B1: others are retried twice at 100 ms."""
+"""Row B1: others are retried twice at 100 ms. Then ever more slowly, for as long as the record may wait (row B2): a
+gateway that fails for some seconds costs no listener a word."""
+RETRY_CAP_S: Final = 1.0
 GRACE_S: Final = 0.5
 """How long, in all, the others wait for a listener that falls behind."""
 MAX_ENTRIES: Final = 100
@@ -209,7 +211,7 @@ class Delivery:
                 lost += 1
                 break
             try:
-                await self._post_patiently(connection_id, listener, message)
+                await self._post_patiently(connection_id, listener, message, entry.expires_ms)
             except NotFound:
                 entry.ticket.gone()
                 await self._on_gone(connection_id, listener)
@@ -231,8 +233,9 @@ class Delivery:
         except HeraldError as error:
             self._warn("a connection that is gone keeps its row", error)  # the next post finds it gone again
 
-    async def _post_patiently(self, connection_id: str, listener: _Listener, message: bytes) -> None:
-        for attempt in range(1 + RETRIES):
+    async def _post_patiently(self, connection_id: str, listener: _Listener, message: bytes, expires_ms: int) -> None:
+        failures = 0
+        while True:
             try:
                 async with AsyncExitStack() as stack:
                     if connection_id in self._suspects:
@@ -242,9 +245,11 @@ class Delivery:
                     await self._post(connection_id, message)
             except HeraldError as error:
                 self._note(connection_id, is_suspect=True)
-                if not error.retryable or attempt == RETRIES:
+                failures += 1
+                wait_s = min(RETRY_CAP_S, RETRY_AFTER_S * 2 ** max(0, failures - RETRIES))
+                if not error.retryable or _monotonic_ms() + wait_s * 1000 >= expires_ms:
                     raise
-                await asyncio.sleep(RETRY_AFTER_S)
+                await asyncio.sleep(wait_s)
             else:
                 self._note(connection_id, is_suspect=time.monotonic() - began_s >= SLOW_POST_S)
                 return
