@@ -3,7 +3,7 @@
 - Restart: `stages.emotion` as a process of its own, on the Kinesis twin and DynamoDB, killed (-9) while people speak
   and started again under its id; to the first record on its output stream that the new life wrote. Bar: 3 s.
 - Snapshots and checkpoints: CPU time of the embedded runner copying 1,000 records/s of 3.2 KB, 25 sessions on a shard,
-  with them and without, alternating. A stage that does more than copy spends a smaller share. Bar: 5 % more.
+  with them and without, alternating; the difference, in per cent of the time. Peer: all the rest. Bar: 5 %.
 - Parking: how late a session's records are copied while its neighbour's service hangs, beside how late when it does not
   (medians of the 95th percentiles), with Kinesis' own limits on reads. Bar: one interval between reads more, 250 ms.
 - Snapshots' sizes (BENCH_TALK=off leaves it out): every snapshot that a stage stored while real recordings were spoken
@@ -42,7 +42,7 @@ from tests.support.services import CREDENTIALS, dynamodb, kinesis_twin
 
 ROUNDS = 5
 RESTART_BAR_S = 3.0
-COST_BAR = 1.05
+COST_BAR_PERCENT = 5.0
 PARKING_BAR_MS = 250.0
 SNAPSHOT_BAR_BYTES = 40_000
 RATE = 1_000
@@ -302,7 +302,7 @@ async def measured(environment: dict[str, str], folder: Path) -> dict[str, dict[
         ours, peers = await costs(world)
     return {
         "embedded stage, from kill -9 to its first record": row(took, [RESTART_BAR_S], "s", 1.0),
-        "CPU with snapshots and checkpoints at 1,000 records/s": row(ours, peers, "s", COST_BAR),
+        "snapshots and checkpoints at 1,000 records/s": cost(ours, peers),
     }
 
 
@@ -351,6 +351,13 @@ def row(ours: list[float], peers: list[float], unit: str, bar: float) -> dict[st
         "holds": mine / theirs <= bar,
         "spread": [round(min(ours), 2), round(max(ours), 2)],
     }
+
+
+def cost(ours: list[float], peers: list[float]) -> dict[str, Any]:
+    """A row of CPU seconds with and without, as per cent of a core over the time that was measured."""
+    more = [100 * (mine - theirs) / COPIED_S for mine, theirs in zip(ours, peers, strict=True)]
+    found = row(more, [100 * theirs / COPIED_S for theirs in peers], "% of a core", COST_BAR_PERCENT)
+    return found | {"holds": found["ours"] <= COST_BAR_PERCENT}
 
 
 def added(ours: list[float], peers: list[float]) -> dict[str, Any]:
