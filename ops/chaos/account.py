@@ -13,7 +13,7 @@ from ops.chaos.deeds import Deed
 from ops.listener import ClauseHeard
 
 LATE_MS: Final = 1_000
-"""A clause that comes so much later than is normal is late."""
+"""A clause that comes so much later than nearly all did before the first fault is late."""
 _WORD: Final = re.compile(r"\b[wW](\d{6})\b")
 
 
@@ -112,23 +112,31 @@ def arrivals(started_ms: int, heard: Iterable[ClauseHeard]) -> list[Arrival]:
     return [Arrival(started_ms + clause.end_ms, clause.at_unix_ms) for clause in heard]
 
 
-def normal_delay_ms(all_arrivals: Iterable[Arrival], before_ms: int) -> int:
-    """The median delay of what came before the first fault; of all, when nothing did."""
+class Normal(NamedTuple):
+    """Delays when nothing is wrong, in milliseconds. p95: the second largest of few."""
+
+    p50_ms: int
+    p95_ms: int
+
+
+def normal(all_arrivals: Iterable[Arrival], before_ms: int) -> Normal:
+    """Of what came before the first fault; of all, when nothing did."""
     found = list(all_arrivals)
     early = [arrival.delay_ms for arrival in found if arrival.came_ms < before_ms]
-    return round(median(early or [arrival.delay_ms for arrival in found] or [0]))
+    delays_ms = sorted(early or [arrival.delay_ms for arrival in found] or [0])
+    return Normal(round(median(delays_ms)), delays_ms[int(0.95 * (len(delays_ms) - 1))])
 
 
-def recoveries_ms(deeds: Sequence[Deed], listeners: Iterable[Sequence[Arrival]], normal_ms: int) -> list[int]:
+def recoveries_ms(deeds: Sequence[Deed], listeners: Iterable[Sequence[Arrival]], usual_ms: int) -> list[int]:
     """For each deed, how long after its end the last clause came that was late because of it; 0: none, or before.
 
-    A late clause is put down to the last fault that had begun when it should have come.
+    A late clause is put down to the last fault that had begun when it should have come, usual_ms after its words.
     """
     found = [0] * len(deeds)
     by_begin = sorted(range(len(deeds)), key=lambda number: deeds[number].began_ms)
     for listener in listeners:
         for arrival in listener:
-            should_ms = arrival.due_ms + normal_ms + LATE_MS
+            should_ms = arrival.due_ms + usual_ms + LATE_MS
             if arrival.came_ms <= should_ms:
                 continue
             before = [number for number in by_begin if deeds[number].began_ms <= should_ms]

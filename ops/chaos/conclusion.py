@@ -46,8 +46,8 @@ def conclude(seen: Seen) -> report.Report:
     words = _heard(seen.sessions)
     seats = [seat for session in seen.sessions for seat in session.seats]
     everything = sorted((one for several in words.arrivals for one in several), key=lambda one: one.came_ms)
-    normal_ms = account.normal_delay_ms(everything, deeds[0].began_ms if deeds else 0)
-    recoveries = account.recoveries_ms(deeds, words.arrivals, normal_ms)
+    normal = account.normal(everything, deeds[0].began_ms if deeds else 0)
+    recoveries = account.recoveries_ms(deeds, words.arrivals, normal.p95_ms)
     last_fifth = everything[-max(1, len(everything) // 5) :]
     not_told = [
         f"{session.speaker.session_id} in {seat.language}"
@@ -82,9 +82,9 @@ def conclude(seen: Seen) -> report.Report:
         faults=report.counted(deeds),
         longest_pause_ms=max((account.longest_pause_ms(seat.sounds_ms) for seat in seats), default=0),
         delay_ms={
-            "normal": normal_ms,
+            "normal": normal.p50_ms,
             "max": max((one.delay_ms for one in everything), default=0),
-            "last": account.normal_delay_ms(last_fifth, 0),
+            "last": account.normal(last_fifth, 0).p50_ms,
         },
         recovery_ms=report.recovery(deeds, recoveries),
         back_to_normal_ms=max(recoveries[-1:], default=0),

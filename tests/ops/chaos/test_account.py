@@ -4,7 +4,7 @@ from ops.chaos.account import (
     arrivals,
     judge,
     longest_pause_ms,
-    normal_delay_ms,
+    normal,
     numbers_in,
     recoveries_ms,
 )
@@ -78,9 +78,10 @@ def test_arrivals_are_counted_from_the_last_sound_of_the_words() -> None:
 
 def test_what_is_normal_is_known_from_before_the_first_fault() -> None:
     found = [Arrival(0, 1_000), Arrival(1_000, 2_200), Arrival(2_000, 3_400), Arrival(9_000, 30_000)]
-    assert normal_delay_ms(found, before_ms=5_000) == 1_200
-    assert normal_delay_ms(found[3:], before_ms=5_000) == 21_000
-    assert normal_delay_ms([], before_ms=5_000) == 0
+    assert normal(found, before_ms=5_000) == (1_200, 1_200)
+    assert normal(found[3:], before_ms=5_000) == (21_000, 21_000)
+    assert normal([], before_ms=5_000) == (0, 0)
+    assert normal([Arrival(0, n) for n in range(101)], before_ms=5_000) == (50, 95)
 
 
 def test_recovery_lasts_until_the_last_late_clause_and_belongs_to_the_fault_that_held_it_up() -> None:
@@ -93,11 +94,11 @@ def test_recovery_lasts_until_the_last_late_clause_and_belongs_to_the_fault_that
         Arrival(60_000, 60_990),  # on time: the second held up nothing before its end
         Arrival(58_900, 60_900),  # late, though a little: within what is tolerated
     ]
-    assert recoveries_ms(deeds, [listener, []], normal_ms=1_000) == [3_500, 0, 0]
+    assert recoveries_ms(deeds, [listener, []], usual_ms=1_000) == [3_500, 0, 0]
 
 
 def test_a_late_clause_before_any_fault_is_no_faults() -> None:
-    assert recoveries_ms([deed(50_000, 51_000)], [[Arrival(1_000, 9_000)]], normal_ms=1_000) == [0]
+    assert recoveries_ms([deed(50_000, 51_000)], [[Arrival(1_000, 9_000)]], usual_ms=1_000) == [0]
 
 
 def test_the_longest_pause_lies_between_sounds() -> None:
