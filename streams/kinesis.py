@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -126,7 +126,8 @@ class OrderedWriter:
     """Writes records in shared PutRecords, in order within each key.
 
     A key has one record in flight at the most, so a partial failure, sent again, cannot overtake or be overtaken. What
-    fails in passing is sent again with full jitter, for ever or `attempts` times.
+    fails in passing is sent again with full jitter, for ever or `attempts` times; a record that is given up takes those
+    of its key that wait behind it with it, so that whoever puts it again finds none of them ahead.
     """
 
     def __init__(self, client: Any, stream: str, attempts: int | None = None, in_flight: int = MAX_IN_FLIGHT) -> None:
@@ -247,13 +248,17 @@ class OrderedWriter:
             asyncio.get_running_loop().call_soon(self._start)
 
     def _settle(self, pending: _Pending, result: Position | Exception) -> None:
+        behind: Iterable[_Pending] = ()
+        if isinstance(result, Exception):
+            behind = self._busy.pop(pending.key, ())
         self._release(pending.key)
-        if pending.done.done():
-            return
-        if isinstance(result, Position):
-            pending.done.set_result(result)
-        else:
-            pending.done.set_exception(result)
+        for one in (pending, *behind):
+            if one.done.done():
+                continue
+            if isinstance(result, Position):
+                one.done.set_result(result)
+            else:
+                one.done.set_exception(result)
 
 
 def is_expired_iterator(error: HeraldError) -> bool:

@@ -107,6 +107,26 @@ async def test_bounded_attempts_end_with_the_error(kinesis: Any, kinesis_url: st
     await writer.close()
 
 
+async def test_what_waits_behind_a_record_that_is_given_up_is_given_up_with_it(
+    kinesis: Any, kinesis_url: str, prefix: str
+) -> None:
+    stream = await make_stream(kinesis, prefix, 1)
+    writer = OrderedWriter(kinesis, stream, attempts=2, in_flight=1)
+    await set_faults(kinesis_url, {"kind": "throttle", "operation": "PutRecords", "count": 2})
+    try:
+        first = writer.put("s", b"1")
+        await asyncio.sleep(0)  # it is on its way when the others come
+        behind = [writer.put("s", b"2"), writer.put("s", b"3")]
+        other = writer.put("another", b"4")
+        results = await asyncio.gather(first, *behind, other, return_exceptions=True)
+        assert [type(result) for result in results[:3]] == [Throttled] * 3
+        await asyncio.gather(*[writer.put("s", data) for data in (b"1", b"2", b"3")])
+    finally:
+        await set_faults(kinesis_url)
+    assert await read_all(kinesis, stream) == {"s": [b"1", b"2", b"3"], "another": [b"4"]}
+    await writer.close()
+
+
 async def test_a_missing_stream_is_an_error_that_no_retry_mends(kinesis: Any) -> None:
     writer = OrderedWriter(kinesis, "nothing-of-that-name")
     with pytest.raises(NotFound):
