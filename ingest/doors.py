@@ -11,7 +11,8 @@ than `rate.LEASE_MS` slows audio, but stops none.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,7 +22,7 @@ from ingest.admission import Door
 from ingest.format import FormatCheck
 from ingest.rate import LEASE_MS, Ledger, Verdict, Window
 from streams.aws import as_error
-from streams.errors import TimedOut
+from streams.errors import HeraldError, TimedOut, Unavailable
 
 MAX_ENTRIES: Final = 4096
 """Connections that an instance remembers; each is some kilobytes at most."""
@@ -45,6 +46,7 @@ class Entry:
     """A connection, as this instance knows it. door is None when there is no such connection.
 
     asked: how many times its row was asked for; learned: the number of the latest question that has been answered.
+    turn: held by the chunk that is at the door; failures: chunks that were refused in passing.
     """
 
     def __init__(self, limit: int) -> None:
@@ -57,6 +59,8 @@ class Entry:
         self.learned = 0
         self.asking: asyncio.Future[None] | None = None
         self.waiting = 0
+        self.turn = asyncio.Lock()
+        self.failures = 0
         self.stale: list[str] = []
 
     @property
@@ -88,8 +92,33 @@ class Doors:
         self._now_ms = now_ms
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
-    async def visit(self, connection_id: str) -> Visit:
-        """The connection's entry, not older than LEASE_MS or than this call. Raises HeraldError."""
+    @asynccontextmanager
+    async def visit(self, connection_id: str) -> AsyncIterator[Visit]:
+        """A chunk's visit, when those of its connection that came before have left the door: none overtakes another.
+
+        The entry is not older than LEASE_MS or than this call. What stands behind a chunk that is refused in passing is
+        refused with it, so that the speaker sends all of it again in order. Raises HeraldError.
+        """
+        entry = self._entry(connection_id)
+        visit, failures = Visit(entry, entry.asked), entry.failures
+        entry.waiting += 1
+        try:
+            await entry.turn.acquire()
+        finally:
+            entry.waiting -= 1
+        try:
+            if entry.failures != failures:
+                raise Unavailable("a chunk before this one was refused")
+            try:
+                await self._learn(connection_id, visit)
+                yield visit
+            except HeraldError:
+                entry.failures += 1
+                raise
+        finally:
+            entry.turn.release()
+
+    def _entry(self, connection_id: str) -> Entry:
         entry = self._entries.get(connection_id)
         if entry is None:
             entry = self._entries[connection_id] = Entry(self._limit)
@@ -97,11 +126,14 @@ class Doors:
                 self._entries.popitem(last=False)
         else:
             self._entries.move_to_end(connection_id)
-        visit = Visit(entry, entry.asked)
+        return entry
+
+    async def _learn(self, connection_id: str, visit: Visit) -> None:
+        """Wait until what is known of the connection is not older than LEASE_MS or than the visit."""
         for _ in range(MAX_ASKS):
-            if self._now_ms() < entry.until_ms or visit.is_fresh:
-                return visit
-            await self._ask(connection_id, entry)
+            if self._now_ms() < visit.entry.until_ms or visit.is_fresh:
+                return
+            await self._ask(connection_id, visit.entry)
         raise TimedOut("reading a speaker's row: no answer in time")
 
     async def admit(self, connection_id: str, visit: Visit, arrived_ms: int) -> bool:

@@ -81,25 +81,29 @@ class Ingest(NamedTuple):
             self.metrics.add("AudioProcessingLatency", (time.perf_counter() - started_s) * 1000, "Milliseconds")
 
     async def _take(self, incoming: Incoming) -> dict[str, Any]:
-        visit = await self.doors.visit(incoming.connection_id)
-        entry = visit.entry
-        door = admission.check_door(entry.door)
-        message = admission.parse(incoming.body)
-        admission.check_session(door, message)
-        admission.check_size(message)
-        if not await self.doors.admit(incoming.connection_id, visit, incoming.arrived_ms):
-            raise await self._over_the_limit(incoming.connection_id, entry)
-        pcm = admission.decode_audio(message)
-        fault = entry.format.check(pcm)
-        if fault is not None:
-            raise WireError(ErrorCode.INVALID_AUDIO_FORMAT, "Audio must be PCM16LE, mono, 16 kHz.", reason=fault)
-        written = self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
+        async with self.doors.visit(incoming.connection_id) as visit:
+            entry = visit.entry
+            door = admission.check_door(entry.door)
+            message = admission.parse(incoming.body)
+            admission.check_session(door, message)
+            admission.check_size(message)
+            if not await self.doors.admit(incoming.connection_id, visit, incoming.arrived_ms):
+                raise await self._over_the_limit(incoming.connection_id, entry)
+            pcm = admission.decode_audio(message)
+            fault = entry.format.check(pcm)
+            if fault is not None:
+                raise WireError(ErrorCode.INVALID_AUDIO_FORMAT, "Audio must be PCM16LE, mono, 16 kHz.", reason=fault)
+            written = self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
         refresh = self.doors.refresh_ahead(incoming.connection_id, entry)
         if refresh is not None:
             await asyncio.wait({refresh})
             if refresh.exception() is not None:
                 self.metrics.add("DynamoDBErrors")  # the chunk was let in all the same; the next one asks again
-        await written
+        try:
+            await written
+        except HeraldError:
+            entry.failures += 1  # what came meanwhile is refused with it
+            raise
         if not door.acknowledge:
             return _NO_ANSWER
         received = AudioReceived(

@@ -8,9 +8,9 @@ import pytest
 from gateway.admission import Connection
 from gateway.tables import Tables
 from ingest.admission import Door
-from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, REFRESH_AFTER_MS, STALE_LEDGER_MS, Doors
+from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, REFRESH_AFTER_MS, STALE_LEDGER_MS, Doors, Entry
 from ingest.rate import LEASE_MS, Verdict, Window
-from streams.errors import HeraldError, TimedOut
+from streams.errors import HeraldError, TimedOut, Unavailable
 
 T0 = 1_700_000_000_000
 SPEAKER = Connection("c1", "golden-eagle-427", "speaker")
@@ -30,9 +30,14 @@ class Instance:
         return await self._client.update_item(**arguments)
 
     async def take(self, connection_id: str = "c1") -> bool:
-        visit = await self.doors.visit(connection_id)
-        assert visit.entry.door is not None
-        return await self.doors.admit(connection_id, visit, self.now_ms)
+        async with self.doors.visit(connection_id) as visit:
+            assert visit.entry.door is not None
+            return await self.doors.admit(connection_id, visit, self.now_ms)
+
+
+async def entry_of(doors: Doors, connection_id: str) -> Entry:
+    async with doors.visit(connection_id) as visit:
+        return visit.entry
 
 
 @pytest.fixture
@@ -43,11 +48,11 @@ async def instance(dynamo: Any, prefix: str, tables: Tables) -> Instance:
 
 async def test_what_the_row_says(instance: Instance, tables: Tables) -> None:
     await tables.add_listener(Connection("l1", "golden-eagle-427", "listener"), T0)
-    assert (await instance.doors.visit("c1")).entry.door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
-    listener = (await instance.doors.visit("l1")).entry.door
+    assert (await entry_of(instance.doors, "c1")).door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
+    listener = (await entry_of(instance.doors, "l1")).door
     assert listener is not None
     assert listener.role == "listener"
-    assert (await instance.doors.visit("nobody")).entry.door is None
+    assert (await entry_of(instance.doors, "nobody")).door is None
 
 
 async def test_one_round_trip_reads_the_door_and_counts_the_chunk(instance: Instance) -> None:
@@ -59,9 +64,9 @@ async def test_a_shut_door_is_seen_within_the_bound(instance: Instance, tables: 
     await instance.take()
     await tables.close_door("c1")
     instance.now_ms += LEASE_MS - 1
-    assert (await instance.doors.visit("c1")).entry.door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
+    assert (await entry_of(instance.doors, "c1")).door == Door("golden-eagle-427", "speaker", True, acknowledge=False)
     instance.now_ms += 1
-    door = (await instance.doors.visit("c1")).entry.door
+    door = (await entry_of(instance.doors, "c1")).door
     assert door is not None
     assert not door.is_active
     assert instance.trips == 2
@@ -69,7 +74,7 @@ async def test_a_shut_door_is_seen_within_the_bound(instance: Instance, tables: 
 
 async def test_refreshed_ahead_no_chunk_waits(instance: Instance) -> None:
     await instance.take()
-    entry = (await instance.doors.visit("c1")).entry
+    entry = await entry_of(instance.doors, "c1")
     assert instance.doors.refresh_ahead("c1", entry) is None
     instance.now_ms += REFRESH_AFTER_MS
     refresh = instance.doors.refresh_ahead("c1", entry)
@@ -78,7 +83,7 @@ async def test_refreshed_ahead_no_chunk_waits(instance: Instance) -> None:
     await refresh
     trips = instance.trips
     instance.now_ms += LEASE_MS - 1
-    await instance.doors.visit("c1")
+    await entry_of(instance.doors, "c1")
     assert instance.trips == trips
 
 
@@ -111,7 +116,7 @@ async def test_it_remembers_a_bounded_number(instance: Instance) -> None:
 
     doors = Doors(Nobody(), "t", 50, "a", lambda: T0)
     for n in range(MAX_ENTRIES + 10):
-        await doors.visit(f"c{n}")
+        await entry_of(doors, f"c{n}")
     assert len(doors._entries) == MAX_ENTRIES
     doors.forget("c20")
     assert len(doors._entries) == MAX_ENTRIES - 1
@@ -120,9 +125,9 @@ async def test_it_remembers_a_bounded_number(instance: Instance) -> None:
 async def test_a_failure_is_ours_and_the_next_asks_again(dynamo: Any, prefix: str, tables: Tables) -> None:
     missing = Instance(dynamo, "nowhere")
     with pytest.raises(HeraldError):
-        await missing.doors.visit("c1")
+        await entry_of(missing.doors, "c1")
     with pytest.raises(HeraldError):
-        await missing.doors.visit("c1")
+        await entry_of(missing.doors, "c1")
     assert missing.trips == 2
 
 
@@ -146,7 +151,8 @@ class SlowTable:
 
     async def take(self) -> bool:
         arrived_ms = self.now_ms()
-        return await self.doors.admit("c1", await self.doors.visit("c1"), arrived_ms)
+        async with self.doors.visit("c1") as visit:
+            return await self.doors.admit("c1", visit, arrived_ms)
 
 
 async def test_a_table_slower_than_the_lease_slows_audio_and_stops_none() -> None:
@@ -197,15 +203,54 @@ async def test_no_answer_in_time_is_told_and_harms_no_later_chunk(monkeypatch: p
     assert await table.take()
 
 
+async def test_chunks_pass_in_the_order_in_which_they_came_also_when_an_answer_comes_just_then() -> None:
+    table = SlowTable(LEASE_MS / 1000 - 0.05)
+    passed: list[int] = []
+
+    async def take(number: int) -> None:
+        async with table.doors.visit("c1") as visit:
+            assert await table.doors.admit("c1", visit, table.now_ms())
+            passed.append(number)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(take(number))
+        while not passed:
+            await asyncio.sleep(0)
+        for number in range(10, 15):
+            group.create_task(take(number))
+    assert passed == list(range(15))
+
+
+async def test_what_stands_behind_a_chunk_that_is_refused_in_passing_is_refused_with_it() -> None:
+    table = SlowTable(0.0)
+    at_the_door = asyncio.Event()
+    refusing = asyncio.Event()
+
+    async def refused() -> None:
+        async with table.doors.visit("c1"):
+            at_the_door.set()
+            await refusing.wait()
+            raise TimedOut("no answer")
+
+    first = asyncio.ensure_future(refused())
+    await at_the_door.wait()
+    behind = [asyncio.ensure_future(table.take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    refusing.set()
+    results = await asyncio.gather(first, *behind, return_exceptions=True)
+    assert [type(result) for result in results] == [TimedOut, Unavailable, Unavailable, Unavailable]
+    assert await table.take()  # what comes later is let in
+
+
 async def test_a_chunk_for_which_there_is_never_room_is_given_up() -> None:
     table = SlowTable(0.0)
-    visit = await table.doors.visit("c1")
 
     class Full(Window):
         def admit(self, arrived_ms: float, now_ms: float, *, is_fresh: bool = False) -> Verdict:
             return Verdict.ASK
 
-    visit.entry.window = Full(50)
+    (await entry_of(table.doors, "c1")).window = Full(50)
     with pytest.raises(TimedOut):
-        await table.doors.admit("c1", visit, T0)
+        await table.take()
     assert table.trips == 1 + MAX_ASKS
