@@ -14,8 +14,7 @@ from typing import Any
 
 from ops import control, demo, stack_file, tokens
 from ops.audit import command as audit
-from ops.chaos import run as chaos
-from ops.chaos.scenarios import SCENARIOS
+from ops.chaos import command as chaos
 from ops.dlq import command as dlq
 from ops.errors import CommandError
 from ops.parts import ENGINES, Options, part
@@ -45,11 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_up(_command(commands, "up", _up, "run the whole system on this machine"))
     _add_demo(_command(commands, "demo", _demo, "send recordings through it and hear what comes out"))
-    _add_chaos(
-        _command(
-            commands, "chaos", _chaos, "run a stack of its own through a plan of faults, and account for every word"
-        )
-    )
+    chaos.add(_command(commands, "chaos", _chaos, "a run full of faults, and what became of every word"))
     restart = _command(commands, "restart", _restart, "start a part of the running stack again")
     restart.add_argument("part", metavar="PART", help="its name, as in what `herald up` prints")
     token = _command(commands, "token", _token, "a token for the local stack")
@@ -106,19 +101,6 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--port", type=_port, help="the gateway's port, if the demo starts a stack (default: a free one)"
     )
     _add_stack_options(parser)
-
-
-def _add_chaos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=1, help="decides who speaks, who listens, what fails (default: 1)")
-    parser.add_argument("--minutes", type=_seconds, default=3.0, metavar="M", help="how long they speak (default: 3)")
-    parser.add_argument(
-        "--sessions", type=_positive, default=6, metavar="K", help="how many speak at once (default: 6)"
-    )
-    parser.add_argument("--runner", choices=["embedded"], default="embedded", help="what runs the stages")
-    named = "; ".join(f"{name}: {found.what}" for name, found in SCENARIOS.items())
-    parser.add_argument("--scenario", choices=list(SCENARIOS), help=f"instead of the seed's faults: {named}")
-    parser.add_argument("--plan", action="store_true", help="print the plan as JSON, and do nothing")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on stdout")
 
 
 def _port(text: str) -> int:
@@ -184,16 +166,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _chaos(arguments: argparse.Namespace) -> int:
-    wish = chaos.Wish(
-        seed=arguments.seed,
-        minutes=arguments.minutes,
-        sessions=arguments.sessions,
-        runner=arguments.runner,
-        named=arguments.scenario,
-        as_json=arguments.json,
-        plan_only=arguments.plan,
-    )
-    return asyncio.run(until_told(chaos.run(wish, paths())))
+    return asyncio.run(until_told(chaos.work(arguments)))
 
 
 async def until_told(work: Coroutine[Any, Any, int]) -> int:

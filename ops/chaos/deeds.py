@@ -25,6 +25,7 @@ DRAINED_WITHIN_S: Final = 20.0
 """A stage that is told to stop has drained by then."""
 LOOK_EVERY_S: Final = 0.05
 TRIES: Final = 5
+AGAIN_AFTER_S: Final = 0.5
 
 
 class Deed(msgspec.Struct, frozen=True):
@@ -95,12 +96,17 @@ class Deeds:
         return await self._restart(fault.target)
 
     async def _restart(self, part: str) -> str:
-        """Start it again, and wait until it is ready; what was odd."""
-        try:
-            await control.ask(self._paths.socket, control.Wish(do="restart", part=part))
-        except CommandError as error:
-            return str(error)
-        return ""
+        """Start it again, and wait until it is ready; what was odd. One that ends is started again, as services are."""
+        odd: list[str] = []
+        for _ in range(TRIES):
+            try:
+                await control.ask(self._paths.socket, control.Wish(do="restart", part=part))
+            except CommandError as error:
+                odd.append(str(error))
+                await asyncio.sleep(AGAIN_AFTER_S)
+            else:
+                break
+        return "; ".join(odd)
 
     async def _freeze(self, fault: Fault) -> str:
         pid = self._pid(fault.target)
@@ -121,10 +127,12 @@ class Deeds:
         return "" if taken else "nobody took over"
 
     async def _rolling(self, fault: Fault) -> str:
-        notes = [note for name in STAGE_NAMES if (note := await self._roll(name))]
+        """Every stage in turn: a successor takes over, or it is told to stop and then started again."""
+        roll = self._restart if fault.pick < 0.5 else self._stop_and_start
+        notes = [note for name in STAGE_NAMES if (note := await roll(name))]
         return "; ".join(notes)
 
-    async def _roll(self, part: str) -> str:
+    async def _stop_and_start(self, part: str) -> str:
         pid = self._pid(part)
         began = time.monotonic()
         os.kill(pid, signal.SIGTERM)
@@ -179,7 +187,7 @@ async def _ask(http: aiohttp.ClientSession, method: str, url: str, body: Any = N
                 return "" if answer.status == 200 else f"the control plane answered {answer.status}"
         except (aiohttp.ClientError, TimeoutError) as failed:
             error = type(failed).__name__
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(AGAIN_AFTER_S)
     return f"the control plane did not answer: {error}"
 
 

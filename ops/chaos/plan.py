@@ -23,9 +23,11 @@ TAIL_SHARE: Final = 0.4
 LANGUAGES: Final = ("es", "en", "ca")
 """The translator's cheapest, and the speakers' own."""
 WORD_MS: Final = 297
-WORDS: Final = 4
+WORDS: Final = 3
+"""In a row. Spelled out by the synthesiser, each lasts ten times as long as its tone: more would fill the shards with
+sound, and what piled up could not be worked off."""
 GAP_MS: Final = (250, 400, 600)
-PAUSES_MS: Final = (1_300, 2_400, 700, 4_000)
+PAUSES_MS: Final = (1_300, 5_000, 2_500, 6_000)
 SHARDS: Final = 2
 MAX_SHARDS: Final = 4
 OVERLAP: Final = 0.3

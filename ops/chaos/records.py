@@ -33,29 +33,40 @@ async def read(stack: Stack, session_ids: Collection[str]) -> dict[str, Evidence
 
 
 async def _read(kinesis: Any, prefix: str, stream: StreamName, found: dict[str, Evidence]) -> None:
-    """Parents before children: a shard's id is greater than its parents'."""
+    """All shards at once. Then parents before children: a shard's id is greater than its parents'."""
     name = physical_name(prefix, stream)
-    for shard in sorted(await list_shards(kinesis, name), key=lambda shard: shard.shard_id):
-        iterator: str | None = await get_iterator(kinesis, name, shard.shard_id, ShardIteratorType="TRIM_HORIZON")
-        while iterator is not None:
-            began = asyncio.get_running_loop().time()
-            try:
-                page = await get_page(kinesis, shard.shard_id, iterator, PAGE_RECORDS[stream])
-            except HeraldError as error:
-                if not error.retryable:
-                    raise
-                await asyncio.sleep(AGAIN_AFTER_S)
-                continue
-            for stored in page.records:
-                if stored.key in found:
-                    found[stored.key].take(stream, stored.position, stored.arrived_ms, _decoded(stored.data))
-            size = sum(len(stored.data) for stored in page.records)
-            iterator = page.iterator if page.behind_ms > 0 else None
-            wait_s = max(AGAIN_AFTER_S, size / BYTES_PER_S) - (asyncio.get_running_loop().time() - began)
-            await asyncio.sleep(max(0.0, wait_s))
+    shard_ids = sorted(shard.shard_id for shard in await list_shards(kinesis, name))
+    shards = [{session_id: Evidence(session_id) for session_id in found} for _ in shard_ids]
+    await asyncio.gather(
+        *(
+            _read_shard(kinesis, name, shard_id, stream, taken)
+            for shard_id, taken in zip(shard_ids, shards, strict=True)
+        )
+    )
     now_ms = time.time_ns() // 1_000_000
-    for evidence in found.values():
+    for session_id, evidence in found.items():
+        for taken in shards:
+            getattr(evidence, stream).extend(getattr(taken[session_id], stream))
         evidence.read_at_ms = now_ms
+
+
+async def _read_shard(kinesis: Any, name: str, shard_id: str, stream: StreamName, found: dict[str, Evidence]) -> None:
+    iterator: str | None = await get_iterator(kinesis, name, shard_id, ShardIteratorType="TRIM_HORIZON")
+    while iterator is not None:
+        began_s = time.monotonic()
+        try:
+            page = await get_page(kinesis, shard_id, iterator, PAGE_RECORDS[stream])
+        except HeraldError as error:
+            if not error.retryable:
+                raise
+            await asyncio.sleep(AGAIN_AFTER_S)
+            continue
+        for stored in page.records:
+            if stored.key in found:
+                found[stored.key].take(stream, stored.position, stored.arrived_ms, _decoded(stored.data))
+        size = sum(len(stored.data) for stored in page.records)
+        iterator = page.iterator if page.behind_ms > 0 else None
+        await asyncio.sleep(max(0.0, max(AGAIN_AFTER_S, size / BYTES_PER_S) - (time.monotonic() - began_s)))
 
 
 def _decoded(data: bytes) -> Record | None:

@@ -22,7 +22,7 @@ class Spare:
         self._stack = stack
         self._context = Context(options, paths, 0)
         self._stage = stage
-        self._worker_id = f"{stage}-2"
+        self._worker_id = f"{stage}-spare"
         self._log = paths.log(f"{stage}-spare")
         self._child: Child | None = None
 

@@ -76,14 +76,21 @@ async def test_a_frozen_stage_goes_on(paths: Paths, victim: psutil.Process) -> N
     assert victim.status() != psutil.STATUS_STOPPED
 
 
-async def test_what_a_restart_refuses_is_noted(paths: Paths) -> None:
+async def test_what_cannot_be_started_is_tried_again_and_noted(paths: Paths) -> None:
+    refusals = 1
+
     async def refuse(_: control.Wish) -> str:
+        nonlocal refusals
+        refusals -= 1
+        if refusals < 0:
+            return "done"
         raise control.CommandError("not now")
 
     async with control.serve(paths.socket, refuse):
         done = deeds(paths)
         await done.one(Fault(0, "kill", "translate"))
     assert done.done[0].note == "not now"
+    assert refusals == -1
 
 
 async def test_a_twins_fault_is_on_for_its_time_and_then_off(tmp_path: Path) -> None:
