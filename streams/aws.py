@@ -19,6 +19,10 @@ from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, 
 CONNECT_TIMEOUT_S: Final = 2
 READ_TIMEOUT_S: Final = 15
 """Over the longest answer that we wait for (speech for a long clause), under API Gateway's 29 s."""
+STORE_TIMEOUT_S: Final = 4
+"""Streams and tables answer within milliseconds. A connection that says nothing any more must cost neither a lease,
+which lasts 10 s and is renewed every 3.3, nor all speakers whose chunks wait behind it."""
+_STORES: Final = frozenset({"kinesis", "dynamodb"})
 MAX_CONNECTIONS: Final = 100
 """Row B1's posts in flight; other services need fewer."""
 
@@ -61,7 +65,7 @@ class Clients:
             if service not in self._clients:
                 config = AioConfig(
                     connect_timeout=CONNECT_TIMEOUT_S,
-                    read_timeout=READ_TIMEOUT_S,
+                    read_timeout=STORE_TIMEOUT_S if service in _STORES else READ_TIMEOUT_S,
                     max_pool_connections=MAX_CONNECTIONS,
                     retries={"total_max_attempts": 1},
                     parameter_validation=False,
