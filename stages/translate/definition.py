@@ -1,6 +1,9 @@
 """The stage as a program."""
 
+import asyncio
+import random
 from collections.abc import Sequence
+from typing import Any
 
 from stages.translate.dynamics import DynamicsOfSpans
 from stages.translate.listeners import Listeners
@@ -9,15 +12,35 @@ from stages.translate.settings import TranslateSettings
 from stages.translate.synthesizer import Synthesizer
 from stages.translate.translator import Translator
 from streams.aws import Clients
-from streams.languages import ask_offers
+from streams.errors import HeraldError
+from streams.languages import Offer, ask_offers
+from streams.policy import backoff_ms
 from streams.program import ProgramContext, StageDefinition
 from streams.resources import CONNECTIONS, STAGES
 from streams.stage import Service
+from streams.telemetry import Log
+
+
+async def offers_of(translate: Any, polly: Any, log: Log) -> dict[str, Offer]:
+    """What both services offer, asked until they answer: while they are away, there is nothing to be done with input.
+
+    Raises HeraldError for what no retry mends.
+    """
+    failures = 0
+    while True:
+        try:
+            return await ask_offers(translate, polly)
+        except HeraldError as error:
+            if not error.retryable:
+                raise
+            failures += 1
+            log.warning("offers", "trying again", code=error.code, failures=failures)
+            await asyncio.sleep(backoff_ms(failures, random.random) / 1000)
 
 
 async def _services(settings: TranslateSettings, clients: Clients, context: ProgramContext) -> Sequence[Service]:
     translate, polly = await clients.get("translate"), await clients.get("polly")
-    offers = await ask_offers(translate, polly)
+    offers = await offers_of(translate, polly, context.log)
     dynamics = DynamicsOfSpans(
         await clients.get("kinesis"),
         context.physical("emotions"),
