@@ -1,9 +1,9 @@
 """A speaker's chunks on their way, as a good client keeps them: in order, sent again when they must be. Pure.
 
 A chunk that was refused in passing, or never answered, goes again with its own sequence and time, after a while that
-grows with each failure in a row. What was captured after it waits as long: chunks that overtake each other by more than
-the readers' patience (0.4 s, `streams.ordering`) would be too late. While nothing gets through, one chunk at a time
-tries.
+grows with each failure in a row. What was captured after it waits as long, and until it is there one chunk at a time is
+sent, the earliest first: chunks that overtake each other by more than the readers' patience (`streams.ordering`) would
+be too late.
 """
 
 import heapq
@@ -43,7 +43,9 @@ class Outgoing:
         self._in_flight: dict[int, float] = {}
         self._captured_s: dict[int, float] = {}
         self._tried: set[int] = set()
+        self._again: set[int] = set()  # refused in passing, or never answered, and not settled yet
         self._failures = 0
+        self._failed_s = 0.0
         self._failure = UNANSWERED
         self._not_before_s = 0.0
 
@@ -108,7 +110,7 @@ class Outgoing:
         return given_up
 
     def _room(self) -> int:
-        return 1 if self._failures else MAX_IN_FLIGHT
+        return 1 if self._failures or self._again else MAX_IN_FLIGHT
 
     def _meant(self, sequence: int | None) -> int | None:
         if sequence is None:
@@ -123,13 +125,17 @@ class Outgoing:
         return None
 
     def _fail(self, sequence: int, code: str, now_s: float, *, again: bool) -> int | None:
-        self._in_flight.pop(sequence)
+        sent_s = self._in_flight.pop(sequence)
         if not again or now_s - self._captured_s[sequence] >= GIVE_UP_S:
             self.refused[code] += 1
             return self._forget(sequence)
         heapq.heappush(self._waiting, sequence)
-        self._failures += 1
+        self._again.add(sequence)
         self._failure = code
+        if sent_s < self._failed_s:  # it was under way with one that failed: one sign, not two
+            return None
+        self._failed_s = now_s
+        self._failures += 1
         wait_s = min(CAP_S, BASE_S * 2 ** min(self._failures - 1, 10)) * (1 + self._uniform()) / 2
         self._not_before_s = max(self._not_before_s, now_s + wait_s)
         return None
@@ -137,4 +143,5 @@ class Outgoing:
     def _forget(self, sequence: int) -> int:
         del self._captured_s[sequence]
         self._tried.discard(sequence)
+        self._again.discard(sequence)
         return sequence

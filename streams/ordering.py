@@ -5,8 +5,9 @@ passed on as soon as it is the next one, and a missing one is waited for. Withou
 by the gateway's, and every chunk waits for earlier ones.
 
 The wait is measured in the stream's own time: a chunk that is not there when the stream has gone on by WAIT_MS will not
-come. A reader that is behind, or was held up, must not conclude it from its own clock; that counts only after STALL_MS,
-for when the stream itself has stopped.
+come. The wait begins anew, for STALL_MS at the most, when the chunk comes that is next: a speaker who sends again what
+was refused sends it in order. A reader that is behind, or was held up, must not conclude anything from its own clock;
+that counts only after STALL_MS, for when the stream itself has stopped.
 
 What is remembered, to tell a chunk that is new from a repeat and from one that comes too late, is bounded and goes with
 the session to its next owner (`Memory`). What waits is bounded by the wait and by the rate that the door allows.
@@ -20,11 +21,16 @@ import msgspec
 from streams.records import AudioChunk
 from streams.stage import Input
 
-WAIT_MS: Final = 400
-"""How long a missing chunk is waited for: well over the spread of concurrent Lambda invocations (some 10 ms warm)."""
+WAIT_MS: Final = 1_500
+"""How long a missing chunk is waited for: as long as it takes to refuse one in passing (three tries, 0.5 s) and the
+speaker to send it again, while what had been sent behind it is written; the spread of concurrent Lambda invocations is
+some 10 ms."""
 UNNUMBERED_WAIT_MS: Final = 100
-STALL_MS: Final = 2_000
-"""Without anything new in the stream for so long, nobody is waited for: longer than a page of it is ever in coming."""
+UNNUMBERED_STALL_MS: Final = 2_000
+"""The same for chunks without numbers, which wait for what may not exist: longer than a page is ever in coming."""
+STALL_MS: Final = 10_000
+"""Without anything new in the stream for so long, nobody is waited for: longer than most outages in which a speaker
+tries again and again. Nothing waits longer."""
 REMEMBERED: Final = 256
 """Chunks by which a repeat, or a late one, is recognised: 25 s of 100 ms chunks."""
 CONNECTIONS_REMEMBERED: Final = 4
@@ -43,12 +49,14 @@ class Memory(msgspec.Struct):
 
     expected: by connection, the sequence that is next. skipped: by connection, sequences that were given up on; if they
     come, they are late. passed: identities of chunks without a number; last_unnumbered_ms: up to where those passed.
+    moved_ms: by connection, where the stream stood when the chunk that was next came last (Unix).
     """
 
     expected: dict[str, int] = {}
     skipped: dict[str, list[int]] = {}
     passed: list[int] = []
     last_unnumbered_ms: int = -1
+    moved_ms: dict[str, int] = {}
 
 
 class Ordering:
@@ -60,17 +68,18 @@ class Ordering:
         self._next = dict(memory.expected)
         self._waiting: dict[tuple[str, int], Input] = {}
         self._unnumbered: dict[int, Input] = {}  # by identity
-        self._stalled_at_ms: int | None = None  # when the reader's clock says that nothing more will come
+        self._moved_at_ms: int | None = None  # when, by the reader's clock, the stream moved last
         self._passed = dict.fromkeys(memory.passed)
         self._skipped = {(connection, one): None for connection, many in memory.skipped.items() for one in many}
         self._stream_ms = 0  # how far the stream has come
+        self._moved_ms = dict(memory.moved_ms)
 
     def memory(self) -> Memory:
         """What a snapshot keeps."""
         skipped: dict[str, list[int]] = {}
         for connection, sequence in self._skipped:
             skipped.setdefault(connection, []).append(sequence)
-        return Memory(dict(self._next), skipped, list(self._passed), self._last_unnumbered_ms)
+        return Memory(dict(self._next), skipped, list(self._passed), self._last_unnumbered_ms, dict(self._moved_ms))
 
     def waiting(self) -> list[tuple[Input, int]]:
         """The chunks that wait here, each with its `identity` if it has no number, else 0."""
@@ -79,11 +88,13 @@ class Ordering:
 
     def wake_at_ms(self) -> int | None:
         """When the wait is over by the reader's clock."""
-        return self._stalled_at_ms if self._waiting or self._unnumbered else None
+        if self._moved_at_ms is None or not (self._waiting or self._unnumbered):
+            return None
+        return self._moved_at_ms + (UNNUMBERED_STALL_MS if self._unnumbered else STALL_MS)
 
     def postpone(self, now_ms: int) -> None:
         """The stream moves, or the reader is held up and cannot know: its clock says nothing about what is missing."""
-        self._stalled_at_ms = now_ms + STALL_MS
+        self._moved_at_ms = now_ms
 
     def push(self, received: Input, now_ms: int) -> Ordered:
         """Take a chunk."""
@@ -110,6 +121,8 @@ class Ordering:
             if self._skipped.pop(key, 0) is None:
                 return self._release(now_ms, [], [received])
             return self._release(now_ms, [received], [])
+        if chunk.sequence == expected:
+            self._moved_ms[chunk.connection] = self._stream_ms
         self._waiting[key] = received
         return self.release(now_ms)
 
@@ -129,8 +142,11 @@ class Ordering:
         return Ordered(self.release(now_ms).ready, repeated, late)
 
     def _is_over(self, received: Input, wait_ms: int, now_ms: int) -> bool:
-        stalled = self._stalled_at_ms is not None and now_ms >= self._stalled_at_ms
-        return stalled or self._stream_ms - received.written_ms >= wait_ms
+        stall_ms = STALL_MS if _chunk(received).sequence is not None else UNNUMBERED_STALL_MS
+        stalled = self._moved_at_ms is not None and now_ms >= self._moved_at_ms + stall_ms
+        since_ms = max(received.written_ms, self._moved_ms.get(_chunk(received).connection, 0))
+        waited_ms = self._stream_ms - received.written_ms
+        return stalled or self._stream_ms - since_ms >= wait_ms or waited_ms >= STALL_MS
 
     def _push_unnumbered(self, received: Input, known_as: int, now_ms: int) -> Ordered:
         if known_as in self._passed or known_as in self._unnumbered:
@@ -177,6 +193,7 @@ class Ordering:
         self._next.pop(connection, None)
         self._next[connection] = sequence
         _keep_newest(self._next, CONNECTIONS_REMEMBERED)
+        self._moved_ms = {known: self._moved_ms.get(known, 0) for known in self._next}
 
 
 def _keep_newest(rows: dict[Any, Any], count: int) -> None:

@@ -10,6 +10,7 @@ from streams.ordering import (
     CONNECTIONS_REMEMBERED,
     REMEMBERED,
     STALL_MS,
+    UNNUMBERED_STALL_MS,
     UNNUMBERED_WAIT_MS,
     WAIT_MS,
     Ordered,
@@ -62,7 +63,7 @@ def seen(ordered: Ordered) -> tuple[list[int], list[int], list[int]]:
         pytest.param([Step(0, 0, [0]), Step(2, 5, []), Step(2, 6, [], [2]), Step(1, 7, [1, 2])], id="of what waits"),
         pytest.param([Step(0, 0, [0]), Step(2, 200, []), Step(3, 200 + WAIT_MS, [2, 3])], id="missing for good"),
         pytest.param(
-            [Step(0, 0, [0]), Step(2, 200, []), Step(3, 200 + WAIT_MS, [2, 3]), Step(1, 700, [], [], [1])],
+            [Step(0, 0, [0]), Step(2, 200, []), Step(3, 200 + WAIT_MS, [2, 3]), Step(1, 300 + WAIT_MS, [], [], [1])],
             id="late: its place has been passed",
         ),
         pytest.param(
@@ -70,15 +71,21 @@ def seen(ordered: Ordered) -> tuple[list[int], list[int], list[int]]:
                 Step(0, 0, [0]),
                 Step(2, 0, []),
                 Step(3, WAIT_MS, [2, 3]),
-                Step(1, 500, [], [], [1]),
-                Step(1, 501, [], [1]),
+                Step(1, WAIT_MS + 1, [], [], [1]),
+                Step(1, WAIT_MS + 2, [], [1]),
             ],
             id="late once, then a repeat",
         ),
         pytest.param([Step(0, 0, [0]), Step(2, 200, []), Step(None, 200 + STALL_MS, [2])], id="the stream has stopped"),
         pytest.param([Step(0, 0, [0]), Step(2, 200, []), Step(None, 199 + STALL_MS, [])], id="not yet"),
         pytest.param(
-            [Step(0, 0, [0]), Step(2, 10, []), Step(5, 300, []), Step(6, 10 + WAIT_MS, [2]), Step(7, 700, [5, 6, 7])],
+            [
+                Step(0, 0, [0]),
+                Step(2, 10, []),
+                Step(5, 300, []),
+                Step(6, 10 + WAIT_MS, [2]),
+                Step(7, 300 + WAIT_MS, [5, 6, 7]),
+            ],
             id="two gaps, each with its own wait",
         ),
     ],
@@ -105,9 +112,31 @@ def test_a_reader_that_is_held_up_waits_until_it_has_been_able_to_read() -> None
     for now_ms in range(0, 60_000, 500):
         ordering.postpone(now_ms)
         assert ordering.release(now_ms).ready == []
+    assert ordering.wake_at_ms() == now_ms + UNNUMBERED_STALL_MS
+    assert content(ordering.release(now_ms + UNNUMBERED_STALL_MS).ready) == [5]
     assert ordering.wake_at_ms() == now_ms + STALL_MS
-    assert sorted(content(ordering.release(now_ms + STALL_MS).ready)) == [1, 5]
+    assert content(ordering.release(now_ms + STALL_MS).ready) == [1]
     assert ordering.wake_at_ms() is None
+
+
+def test_a_speaker_who_sends_again_in_order_what_was_refused_is_waited_for() -> None:
+    ordering = Ordering()
+    ordering.push(numbered(0, 0), 0)
+    ordering.push(numbered(9, 0), 0)  # it got in when those before it did not
+    passed: list[int] = []
+    for sequence in range(1, 9):
+        passed += content(ordering.push(numbered(sequence, sequence * (WAIT_MS - 300)), 0).ready)
+    assert passed == list(range(1, 10))
+
+
+def test_nothing_is_waited_for_beyond_its_bound_however_much_comes_in_order() -> None:
+    ordering = Ordering()
+    ordering.push(numbered(0, 0), 0)
+    ordering.push(numbered(1_000, 0), 0)
+    steps = range(1, STALL_MS // 100 + 1)
+    passed = [content(ordering.push(numbered(sequence, sequence * 100), 0).ready) for sequence in steps]
+    assert passed[:-1] == [[sequence] for sequence in steps[:-1]]
+    assert passed[-1] == [steps[-1], 1_000]
 
 
 def test_the_end_of_a_session_lets_everything_pass_in_order() -> None:
