@@ -39,9 +39,10 @@ FAILOVER_S = 10.0
 BACK_WITHIN_S = 12.0
 TAKEN_OVER_WITHIN_S = FAILOVER_S + 6.0
 RATIO_BAR = 0.8
-SHARDS = 4
+SHARDS = 2
 PUT_EVERY_S = 0.05
 RECORDS = 24_000
+"""A multiple of 60 for each of the 50 keys: see `kcl_copier`."""
 RECORD_BYTES = 3_200
 WITHIN_S = 90.0
 COPIER = "tests.support.kcl_copier"

@@ -82,38 +82,53 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
         self._begin = begin
         self._loop = loop
         self._log = log
-        self._shard: Shard | None = None  # None before the first call, and without a lease
+        self._beginning: Future[Shard] | None = None
+        self._shard: Shard | None = None  # None before it has begun, and without a lease
         self._shard_id = ""
         self._ended = False
         self._checkpointed: str | None = None
         self._checkpointed_at = 0.0
 
     def initialize(self, initialize_input: Any) -> None:
-        """The daemon has the lease."""
+        """The daemon has the lease. The work begins beside this: the daemon needs two seconds until it reads."""
         with self._or_end("initialize"):
             self._shard_id, self._checkpointed = initialize_input.shard_id, initialize_input.sequence_number
             self._checkpointed_at = time.monotonic()
-            self._shard = self._wait(self._begin(self._shard_id, initialize_input.sequence_number))
+            work = self._begin(self._shard_id, initialize_input.sequence_number)
+            self._beginning = asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _begun(self) -> Shard | None:
+        """The shard's work, when it has begun; None without a lease. Raises what it could not begin for."""
+        if self._beginning is not None:
+            try:
+                self._shard = self._beginning.result()
+            except LeaseLost as error:
+                self._log.warning("lease", "lost", doing="initialize", shard=self._shard_id, reason=str(error))
+            self._beginning = None
+        return self._shard
 
     def process_records(self, process_records_input: Any) -> None:
         """Records, or none: then it is only time for a checkpoint."""
-        with self._or_end("processRecords", lost_too=self._shard is None):
-            if self._shard is None:
+        with self._or_end("processRecords"):
+            shard = self._begun()
+            if shard is None:
                 self._lose_patience()
                 return
             records = [self._stored(record) for record in process_records_input.records]
             behind_ms = process_records_input.millis_behind_latest or 0
-            self._wait(self._shard.take(records, behind_ms), process_records_input.checkpointer)
+            self._wait(shard.take(records, behind_ms), process_records_input.checkpointer)
             self._checkpoint_now_and_then(process_records_input.checkpointer)
 
     def _lose_patience(self) -> None:
         if time.monotonic() - self._checkpointed_at > self._patience_s:
-            raise LeaseLost("the lease was lost before it was claimed, but the daemon does not say so")
+            raise TimeoutError("the lease was lost before it was claimed, but the daemon does not say so")
 
     def lease_lost(self, lease_lost_input: Any) -> None:
         """Another worker has it, or nobody: stop at once."""
         with self._or_end("leaseLost"):
-            if self._shard is not None:
+            if self._beginning is not None:
+                self._beginning.cancel()
+            elif self._shard is not None:
                 self._wait(self._shard.stop())
             self._ended = True
             self._log.info("lease", "ended by the daemon", shard=self._shard_id)
@@ -121,9 +136,10 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
     def shard_ended(self, shard_ended_input: Any) -> None:
         """All of the shard was given: what is not settled is its children's, and they may begin."""
         with self._or_end("shardEnded", lost_too=True):  # unanswered: the library would ask nobody again
-            if self._shard is None:
+            shard = self._begun()
+            if shard is None:
                 raise LeaseLost("the lease was lost before the shard's end")
-            self._wait(self._shard.leave_rest())
+            self._wait(shard.leave_rest())
             self._insist(shard_ended_input.checkpointer, None)  # the library's way to say SHARD_END
             self._ended = True
             self._log.info("lease", "released", shard=self._shard_id, ended=True)
@@ -131,16 +147,17 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
     def shutdown_requested(self, shutdown_requested_input: Any) -> None:
         """The worker stops, or gives the lease to another: drain, and say how far."""
         with self._or_end("shutdownRequested"):
-            if self._shard is None:
+            shard = self._begun()
+            if shard is None:
                 return
-            watermark = self._wait(self._drained(self._shard))
+            watermark = self._wait(self._drained(shard))
             if watermark is not None and watermark != self._checkpointed:
                 self._insist(shutdown_requested_input.checkpointer, watermark)
             self._log.info("lease", "released", shard=self._shard_id, ended=False)
 
     def over(self) -> None:
         """The daemon has closed its end. Raises EOFError when it had not said that the shard's work is over."""
-        if self._shard is not None and not self._ended:
+        if self._shard_id and not self._ended:
             raise EOFError("the daemon has gone away")
 
     async def _drained(self, shard: Shard) -> str | None:
@@ -235,44 +252,50 @@ class Host:
         self._arguments = (definition, program, settings, log)
         self._log = log
         self._end = end
-        self._outfit: Future[tuple[Outfit, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._patience_s = program.lease_failover_s
+        self._loop: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._outfit: asyncio.Future[Outfit] | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="shard", daemon=True)
 
     def __enter__(self) -> "Host":
         self._thread.start()
-        self._outfit.result()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             sys.stderr.flush()
             self._end(EXIT_FAILED)  # at once: nothing more may be emitted, and there is nothing to save
-        _, loop, over = self._outfit.result()
+        loop, over = self._loop.result()
         loop.call_soon_threadsafe(over.set)
         self._thread.join()
 
     async def _live(self) -> None:
+        loop = asyncio.get_running_loop()
+        outfit: asyncio.Future[Outfit] = loop.create_future()
+        self._outfit, over = outfit, asyncio.Event()
+        self._loop.set_result((loop, over))
         try:
-            async with equipped(*self._arguments) as outfit:
-                over = asyncio.Event()
-                self._outfit.set_result((outfit, asyncio.get_running_loop(), over))
+            async with equipped(*self._arguments) as made:
+                outfit.set_result(made)
                 await over.wait()
-        except BaseException as error:
-            if self._outfit.done():
+        except Exception as error:
+            if outfit.done():
                 raise
-            self._outfit.set_exception(error)
+            outfit.set_exception(error)
+            await over.wait()
+
+    async def _begin(self, shard_id: str, checkpoint: str) -> Shard:
+        assert self._outfit is not None
+        outfit = await asyncio.shield(self._outfit)
+        claims = Claims(outfit.dynamodb, outfit.leases, outfit.worker_id, os.environ.get(RUN, ""))
+        return await KclShard.begin(
+            outfit.kinesis, claims, outfit.equipment, outfit.options, shard_id, checkpoint, self._end
+        )
 
     def work(self, questions: IO[str], answers: IO[str]) -> None:
         """Answer the daemon until it closes its end. Raises what must end the process."""
-        outfit, loop, _ = self._outfit.result()
-        claims = Claims(outfit.dynamodb, outfit.leases, outfit.worker_id, os.environ.get(RUN, ""))
-
-        async def begin(shard_id: str, checkpoint: str) -> Shard:
-            return await KclShard.begin(
-                outfit.kinesis, claims, outfit.equipment, outfit.options, shard_id, checkpoint, self._end
-            )
-
-        processor = Processor(begin, loop, self._log, outfit.options.failover_s)
+        loop, _ = self._loop.result()
+        processor = Processor(self._begin, loop, self._log, self._patience_s)
         KCLProcess(processor, questions, answers, sys.stderr).run()
         processor.over()
 

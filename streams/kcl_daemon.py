@@ -30,6 +30,7 @@ from streams.embedded import Options
 from streams.errors import ConfigurationError, DuplicateWorker, HeraldError, LeaseLost
 from streams.kcl_shard import RUN
 from streams.kinesis import list_shards
+from streams.leases import new_run
 from streams.program import ProgramSettings, end_with_parent, options_of, say_ready, worker_id_of
 from streams.resources import StageSpec, lease_table, physical_name
 from streams.telemetry import Log
@@ -146,24 +147,34 @@ async def _run(spec: StageSpec, program: ProgramSettings, log: Log, folder: Path
     worker_id = worker_id_of(program, spec.name)
     options = options_of(spec, program)
     leases = physical_name(program.herald_prefix, lease_table(spec.name).name)
+    run = new_run()
     with tempfile.TemporaryDirectory(prefix="herald-kcl-") as path:
         files = Folder(Path(path))
         found = properties(spec, options, worker_id, leases, files.shard_command, os.environ)
         files.write(found, own_command(sys.modules["__main__"], sys.executable, sys.argv))
-        async with Clients() as clients:
-            claims = Claims(await clients.get("dynamodb"), leases, worker_id)
-            await prepare(claims, await clients.get("kinesis"), options.input_stream)
-            before = await claims.claims()
-            argv = ["java", *JVM, "-cp", f"{folder}/*", DAEMON]
-            argv += ["--properties-file", str(files.properties), "--log-configuration", str(files.logback)]
-            daemon = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=sys.stderr,  # it prints nothing there; `ready` is this program's
-                env=os.environ | {RUN: claims.run},
-                preexec_fn=lambda: end_with_parent(signal.SIGKILL),  # nobody stands by it any more
-            )
-            return await _stand_by(daemon, StandBy(spec, claims, worker_id, options.failover_s, before, log))
+        daemon = await _start(folder, files, run)  # first: it takes seconds until it looks at the leases
+        try:
+            async with Clients() as clients:
+                claims = Claims(await clients.get("dynamodb"), leases, worker_id, run)
+                await prepare(claims, await clients.get("kinesis"), options.input_stream)
+                before = await claims.claims()
+                return await _stand_by(daemon, StandBy(spec, claims, worker_id, options.failover_s, before, log))
+        finally:
+            if daemon.returncode is None:
+                daemon.kill()
+                await daemon.wait()
+
+
+async def _start(folder: Path, files: Folder, run: str) -> asyncio.subprocess.Process:
+    argv = ["java", *JVM, "-cp", f"{folder}/*", DAEMON]
+    argv += ["--properties-file", str(files.properties), "--log-configuration", str(files.logback)]
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=sys.stderr,  # it prints nothing there; `ready` is this program's
+        env=os.environ | {RUN: run},
+        preexec_fn=lambda: end_with_parent(signal.SIGKILL),  # nobody stands by it any more
+    )
 
 
 async def prepare(claims: Claims, kinesis: Any, stream: str) -> None:
@@ -194,11 +205,8 @@ async def _stand_by(daemon: asyncio.subprocess.Process, by: "StandBy") -> int:
             await _end(daemon)
         code = await ended
     finally:
-        for task in (standing, telling):
+        for task in (standing, telling, ended):
             task.cancel()
-        if daemon.returncode is None:
-            daemon.kill()
-            await daemon.wait()
     return 0 if told.is_set() else max(1, code)
 
 

@@ -59,6 +59,11 @@ class Lease(NamedTuple):
         return Shard(self.shard_id, self.parents, self.start_hash, self.end_hash, not self.ended)
 
 
+def new_run() -> str:
+    """A name for a life of a worker, from the time and chance."""
+    return f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
+
+
 class Leases:
     """A stage's lease table, as one worker uses it. Every method raises HeraldError.
 
@@ -69,7 +74,7 @@ class Leases:
         self._client = client
         self._table = table
         self._worker_id = worker_id
-        self.run = run or f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
+        self.run = run or new_run()
 
     async def list(self) -> dict[str, Lease]:
         """All leases by shard."""

@@ -17,7 +17,7 @@ from streams.resources import StageSpec
 from streams.stage import Done, Effect, Input, StageBuilder
 from tests.support.copy_stage import CopyStage
 
-NOTE_EVERY = 100
+NOTE_EVERY = 60
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Sink(CopyStage):
-    """Writes a line `time count` into a file of $NOTES for each hundred records of its process."""
+    """Writes a line `time count` into a file of $NOTES for every NOTE_EVERY records of its process."""
 
     _count = 0
     _notes: TextIO | None = None
