@@ -44,7 +44,9 @@ is 0, which leaves them out. A daemon whose shard's process has died waits for s
 LOOK_EVERY_S: Final = 0.1
 LOOKS_ALONE: Final = 3
 ASSIGN_EVERY_MS: Final = 1_000
-JVM: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+JVM: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-Xlog:disable")
+ARCHIVE: Final = "herald.jsa"
+"""Beside the jars, made by set-up: the daemon's classes as Java wants them in memory. Two seconds of its start."""
 DAEMON: Final = "software.amazon.kinesis.multilang.MultiLangDaemon"
 LOGBACK: Final = """<configuration>
   <appender name="stderr" class="ch.qos.logback.core.ConsoleAppender">
@@ -166,7 +168,9 @@ async def _run(spec: StageSpec, program: ProgramSettings, log: Log, folder: Path
 
 
 async def _start(folder: Path, files: Folder, run: str) -> asyncio.subprocess.Process:
-    argv = ["java", *JVM, "-cp", f"{folder}/*", DAEMON]
+    archive = folder / ARCHIVE
+    shared = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+    argv = ["java", *JVM, *shared, "-cp", f"{folder}/*", DAEMON]
     argv += ["--properties-file", str(files.properties), "--log-configuration", str(files.logback)]
     return await asyncio.create_subprocess_exec(
         *argv,
