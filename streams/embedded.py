@@ -274,6 +274,7 @@ class ShardWork:
                 self._equipment.log.warning("read", "trying again", shard=shard_id, code=error.code)
                 await self._pause(self._options.poll_s * (1 + random.random()))
                 continue
+            runtime.on_read(page.behind_ms)
             mine = [stored for stored in page.records if self._shard.holds(stored.key)]
             await runtime.prepare(dict.fromkeys(stored.key for stored in mine))
             for stored in mine:

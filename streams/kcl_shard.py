@@ -102,6 +102,7 @@ class KclShard(ShardWork):
         if self.is_quiet:
             await asyncio.sleep(self._options.poll_s)
             return
+        runtime.on_read(behind_ms)
         self._equipment.metrics.add("MillisBehindLatest", behind_ms, "Milliseconds")
         if not self._is_reading:
             self._is_reading = True

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streams import catch_up
+from streams import runtime as runtime_module
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.driver import MAX_HELD_BYTES
@@ -242,6 +243,27 @@ async def test_when_the_process_was_held_up_stages_are_told_before_any_timer(ben
     time.sleep(2 * HELD_UP_S)  # noqa: ASYNC251 - this is what is tested: the loop stands still
     await until(lambda: steps)
     assert steps[0] == "held up"
+    await runtime.stop()
+
+
+async def test_while_the_stream_cannot_be_read_stages_are_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing may be in what waits there, for as long as it may be: nobody may conclude silence from it."""
+    monkeypatch.setattr(runtime_module, "READ_LATE_S", 0.1)
+    told: list[int] = []
+
+    class Waiting(CopyStage):
+        def on_held_up(self, now_ms: int) -> None:
+            told.append(now_ms)
+
+    runtime = bench.open(build=Waiting)
+    await runtime.give([stored(0)])
+    for _ in range(30):
+        runtime.on_read(0)
+        await asyncio.sleep(0.02)
+    assert told == []
+    runtime.on_read(60_000)
+    await until(lambda: len(told) > 1)
+    runtime.on_read(0)
     await runtime.stop()
 
 
