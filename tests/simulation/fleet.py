@@ -1,8 +1,8 @@
 """The workers of one stage: how they are started, stopped, killed and paused, and what is left of them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
@@ -16,12 +16,18 @@ from streams.runtime import Equipment, ShardRuntime
 from streams.snapshots import Snapshots
 from streams.stage import Service, StageBuilder
 from tests.simulation.ground import FAILOVER_S, OPEN_MS, Ground
+from tests.simulation.kcl import ChildGone, Daemon
 from tests.simulation.loop import Process, run_in
 from tests.simulation.plan import Event
 
 DOWNTIME_S = 100.0
 """Longer than recovery looks back."""
 STOP_S = 20.0
+POLL_S = 0.4
+
+
+async def _nothing() -> None:
+    return
 
 
 class Life(NamedTuple):
@@ -29,7 +35,7 @@ class Life(NamedTuple):
 
     worker_id: str
     process: Process
-    worker: Worker
+    worker: Worker | Daemon
     task: "asyncio.Task[None]"
     release: int
 
@@ -42,6 +48,7 @@ class StagePlace(NamedTuple):
     output: str
 
 
+Close = Callable[[], Coroutine[Any, Any, None]]
 Equip = Callable[[Process, int], tuple[StageBuilder, Sequence[Service]]]
 """Makes the builder and the services of a release, in the worker's process."""
 
@@ -49,8 +56,8 @@ Equip = Callable[[Process, int], tuple[StageBuilder, Sequence[Service]]]
 class Fleet:
     """See the module."""
 
-    def __init__(self, ground: Ground, place: StagePlace, equip: Equip, poll_s: float = 0.4) -> None:
-        self._poll_s = poll_s
+    def __init__(self, ground: Ground, place: StagePlace, equip: Equip, runner: str = "embedded") -> None:
+        self._runner = runner
         self.ground = ground
         self.place = place
         self._equip = equip
@@ -65,8 +72,34 @@ class Fleet:
             worker_id = f"{self.place.name}-{self._names}"
         self._starts += 1
         process = Process(worker_id)
-        ground, place, release, silent = self.ground, self.place, self.release, self.ground.log
+        ground, place, release = self.ground, self.place, self.release
         ground.note(f"{worker_id} starts, release {release}")
+        options = Options(place.input, place.output, poll_s=POLL_S, failover_s=FAILOVER_S)
+        table = f"leases-{place.name}"
+        worker: Worker | Daemon
+        if self._runner == "kcl":
+            worker = Daemon(
+                ground, process, table, worker_id, options, lambda child: self._equipment(child, worker_id, release)
+            )
+            close = _nothing
+        else:
+            equipment, close = self._equipment(process, worker_id, release)
+            leases = Leases(ground.tables, table, worker_id, run=f"{self._starts:06d}")
+            worker = Worker(ground.kinesis, leases, equipment, worker_id, options)
+
+        async def work() -> None:
+            try:
+                await worker.run(lambda: None)
+            finally:
+                await close()
+
+        task = run_in(process, work)
+        task.add_done_callback(lambda task: self._ended(worker_id, process, task, release))
+        self._lives = [life for life in self._lives if not life.process.dead and not life.task.done()]
+        self._lives.append(Life(worker_id, process, worker, task, release))
+
+    def _equipment(self, process: Process, worker_id: str, release: int) -> tuple[Equipment, Close]:
+        ground, place, silent = self.ground, self.place, self.ground.log
         build, services = self._equip(process, release)
         writer = OrderedWriter(ground.kinesis, place.output)
         equipment = Equipment(
@@ -82,28 +115,23 @@ class Fleet:
             metrics=silent,
             source=InputLog(ground.kinesis, place.input),
         )
-        options = Options(place.input, place.output, poll_s=self._poll_s, failover_s=FAILOVER_S)
-        leases = Leases(ground.tables, f"leases-{place.name}", worker_id, run=f"{self._starts:06d}")
-        worker = Worker(ground.kinesis, leases, equipment, worker_id, options)
 
-        async def work() -> None:
-            try:
-                await worker.run(lambda: None)
-            finally:
-                await writer.close()
-                for service in services:
-                    await service.close()
+        async def close() -> None:
+            await writer.close()
+            for service in services:
+                await service.close()
 
-        task = run_in(process, work)
-        task.add_done_callback(lambda task: self._ended(process, task, release))
-        self._lives = [life for life in self._lives if not life.process.dead and not life.task.done()]
-        self._lives.append(Life(worker_id, process, worker, task, release))
+        return equipment, close
 
-    def _ended(self, process: Process, task: "asyncio.Task[None]", release: int) -> None:
+    def _ended(self, worker_id: str, process: Process, task: "asyncio.Task[None]", release: int) -> None:
         if task.cancelled() or process.dead or (error := task.exception()) is None:
             return
         self.ground.note(f"{process.name} ends with {error!r}")
         self.ground.loop.create_task(self.ground.loop.kill(process))  # a program ends with its worker
+        if isinstance(error, ChildGone):  # its supervisor starts it again
+            self.ground.faults["a child took its daemon with it"] += 1
+            self.ground.loop.call_later(FAILOVER_S / 3, self.start, worker_id)
+            return
         if isinstance(error, DuplicateWorker):
             self.ground.faults["of two under one id, the older ended"] += 1
             return
@@ -130,17 +158,29 @@ class Fleet:
             life.worker.stop()
             await asyncio.wait([life.task])
         else:
-            await self.ground.loop.kill(life.process)
+            hit = self._hit(event, life)
+            for process in hit:
+                await self.ground.loop.kill(process)
+            if life.process not in hit:
+                return  # the daemon follows its child, and its supervisor starts it again
         await asyncio.sleep(event.lasts_s * event.size)
         self.start(None if event.deed == "rename" else life.worker_id)
 
     async def pause(self, event: Event, life: Life) -> None:
         """SIGSTOP, and SIGCONT after a while."""
-        self.ground.loop.pause(life.process)
+        hit = self._hit(event, life)
+        for process in hit:
+            self.ground.loop.pause(process)
         if event.size < 0.3:  # the lowest: by one with its own id, as a supervisor would that thinks it dead
             self.start(life.worker_id if event.size < 0.1 else None)
         await asyncio.sleep(event.lasts_s)
-        self.ground.loop.resume(life.process)
+        for process in hit:
+            self.ground.loop.resume(process)
+
+    @staticmethod
+    def _hit(event: Event, life: Life) -> list[Process]:
+        """Who gets the signal."""
+        return life.worker.processes(event.size) if isinstance(life.worker, Daemon) else [life.process]
 
     async def downtime(self) -> None:
         """All are dead for a long time."""

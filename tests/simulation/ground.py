@@ -1,5 +1,6 @@
 """What every world stands on: the loop, the services, what was found wrong, and a diary for whoever replays a seed."""
 
+import functools
 import random
 import sys
 import time
@@ -24,10 +25,12 @@ PATIENCE_S = 300.0
 
 Diary = Callable[[str], None]
 Setting = tuple[ModuleType, str, Any]
-_MODULES = [
-    module for name, module in sorted(sys.modules.items()) if name.partition(".")[0] in ("streams", "stages") and module
-]
-"""All of the product that is loaded: what of it reads the time or draws is given the simulation's."""
+
+
+@functools.cache
+def _modules() -> list[ModuleType]:
+    """All of the product that is loaded: what of it reads the time or draws is given the simulation's."""
+    return [module for name, module in sorted(sys.modules.items()) if name.partition(".")[0] in ("streams", "stages")]
 
 
 class Outcome(NamedTuple):
@@ -118,8 +121,8 @@ def simulated(ground: Ground, idle_ms: int, snapshot_every_ms: int, further: Seq
     """The clock and the randomness of what runs here are the simulation's; steps are fewer and larger."""
     clock, rng = Clock(ground.loop), random.Random(ground.seed + 5)
     settings: list[Setting] = [
-        *((module, "time", clock) for module in _MODULES if getattr(module, "time", None) is time),
-        *((module, "random", rng) for module in _MODULES if getattr(module, "random", None) is random),
+        *((module, "time", clock) for module in _modules() if getattr(module, "time", None) is time),
+        *((module, "random", rng) for module in _modules() if getattr(module, "random", None) is random),
         (embedded, "ShardRuntime", ground.register),
         (embedded, "read_emitted", ground.read_emitted),
         (embedded, "PAUSE_S", 0.1),

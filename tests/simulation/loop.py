@@ -23,8 +23,9 @@ class Deadlock(Exception):
 class Process:
     """What crashes and pauses as one."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, parent: "Process | None" = None) -> None:
         self.name = name
+        self.parent = parent
         self.dead = False
         self.paused = False
         self.held: list[asyncio.Handle] = []
@@ -41,6 +42,33 @@ class _Task(asyncio.Task[Any]):
 
     def __hash__(self) -> int:
         return self.number
+
+
+class _Handle(asyncio.Handle):
+    """asyncio's, without what only debugging needs: half of a schedule's time is the loop's."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: Any, context: contextvars.Context | None) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None
+
+
+class _Timer(_Handle, asyncio.TimerHandle):
+    __slots__ = ()
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: Any, context: Any) -> None:
+        _Handle.__init__(self, callback, args, loop, context)
+        self._when = when
+        self._scheduled = True
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
@@ -68,11 +96,19 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """As asyncio's; up to a millisecond late."""
-        timer = asyncio.TimerHandle(when + self._random.random() * JITTER_S, callback, args, self, context)
+        when += self._random.random() * JITTER_S
+        timer = _Timer(when, callback, args, self, context)
         self._timers += 1
-        heapq.heappush(self._scheduled, (timer._when, self._timers, timer))  # tuples compare faster than timers
-        timer._scheduled = True
+        heapq.heappush(self._scheduled, (when, self._timers, timer))  # tuples compare faster than timers
         return timer
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        """As asyncio's."""
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def _make_task(self, loop: Any, work: Any, context: contextvars.Context | None = None) -> asyncio.Task[Any]:
         self._numbers += 1
@@ -87,15 +123,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         scheduled, ready = self._scheduled, self._ready
         while scheduled and scheduled[0][2]._cancelled:
-            heapq.heappop(scheduled)[2]._scheduled = False
+            heapq.heappop(scheduled)
         if not ready:
             if not scheduled:
                 raise Deadlock
             self._now_s = max(self._now_s, scheduled[0][0])
         while scheduled and scheduled[0][0] <= self._now_s:
-            handle = heapq.heappop(scheduled)[2]
-            handle._scheduled = False
-            ready.append(handle)
+            ready.append(heapq.heappop(scheduled)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
@@ -103,7 +137,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if self._paused and (process := handle._context.get(PROCESS)) is not None and process.paused:
                 process.held.append(handle)
                 continue
-            handle._run()
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - as asyncio does
+                self.call_exception_handler({"message": "in a callback", "exception": error, "handle": handle})
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         """Cancelled timers are passed over when their time comes."""

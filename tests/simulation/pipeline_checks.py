@@ -36,7 +36,7 @@ class _Spoken:
         self.at = 0
         self.skipped: set[int] = set()
         self.clauses: dict[Clause, tuple[float, list[str]]] = {}  # when it was whole, and its words
-        self.parts: dict[Clause, list[SpeechPart]] = defaultdict(list)
+        self.parts: dict[tuple[str, int, int], list[SpeechPart]] = defaultdict(list)  # by clause, and length
 
 
 class _Input:
@@ -123,25 +123,22 @@ class Books:
             session.accepted += 1
 
     def _spoken(self, session: _Session, part: SpeechPart) -> Any:
+        """Two owners may begin a clause with different dynamics: what counts is the version that is whole first."""
         spoken = session.languages[part.language]
         key = (part.utterance_id, part.clause)
-        parts = spoken.parts[key]
-        if part.part < len(parts):
+        parts = spoken.parts[*key, part.total_bytes]
+        if key in spoken.clauses or part.part < len(parts):
             self.repeats += 1
             return None
         name = f"{session.speaker.session_id} {part.language} clause {key} part {part.part} of {part.parts}"
         if part.part > len(parts):
-            self._ground.breach(f"{name}: {len(parts)} parts are there")
+            self._ground.breach(f"{name}: {len(parts)} parts of it are there")
             return None
         parts.append(part)
-        if any((one.parts, one.total_bytes) != (part.parts, part.total_bytes) for one in parts):
-            self._ground.breach(f"{name}: begun as one of {[(one.parts, one.total_bytes) for one in parts]}")
-            return None
         if len(parts) < part.parts:
             return None
         said = words_of(b"".join(one.pcm for one in parts))
         spoken.clauses[key] = (self._ground.loop.time(), said)
-        spoken.parts[key] = [part] * part.parts  # without the sound of the others
         for word in said:
             at = _find(session.words, spoken.at, word, part.language)
             if at is None:

@@ -54,6 +54,7 @@ class Plan(NamedTuple):
     events: list[Event]
     session_records: int = 4_000
     """How many inputs of a session may be open before it is parked."""
+    runner: Literal["embedded", "kcl"] = "embedded"
 
 
 def make_plan(seed: int) -> Plan:
@@ -74,6 +75,7 @@ def make_plan(seed: int) -> Plan:
         sends=sorted(sends, key=lambda send: send.at_s),
         events=sorted(events, key=lambda event: event.at_s),
         session_records=rng.choice((1, 2, 4, 4_000)),
+        runner=rng.choice(("embedded", "embedded", "embedded", "kcl")),
     )
 
 

@@ -9,6 +9,7 @@ from local.kinesis import model
 from streams import driver
 from streams.records import AudioChunk, Record, SessionEvent, encode
 from streams.stage import Service, Stage, StageBuilder
+from tests.simulation import kcl
 from tests.simulation.checks import Checks
 from tests.simulation.fleet import Fleet, StagePlace
 from tests.simulation.ground import Diary, Ground, Outcome, simulated
@@ -30,7 +31,7 @@ class ShardCourse:
         self.checks = Checks(plan, ground.breach)
         self.events = plan.events
         self.check_idle = plan.idle_ms < 10_000
-        self.fleets = {"s": Fleet(ground, StagePlace("s", "in", "out"), self._equip)}
+        self.fleets = {"s": Fleet(ground, StagePlace("s", "in", "out"), self._equip, plan.runner)}
         self.workers = {"s": plan.workers}
         self._failing = {"": 0.0}
         ground.kinesis.create("in", plan.input_shards)
@@ -46,7 +47,8 @@ class ShardCourse:
             known_s = min(
                 (at for name, at in openings.items() if shards[name].start <= key <= shards[name].end), default=0.0
             )
-            self.ground.note(f"out {shard.shard_id[-2:]} < {kept.key} {kept.data!r}")
+            if self.ground.is_watched:
+                self.ground.note(f"out {shard.shard_id[-2:]} < {kept.key} {kept.data!r}")
             self.checks.emitted(kept, self.ground.loop.time(), known_s)
 
     def _on_write(self, table: str, row: dict[str, Any]) -> None:
@@ -114,5 +116,5 @@ def run_seed(seed: int, diary: Diary | None = None) -> Outcome:
 def run_plan(plan: Plan, diary: Diary | None = None) -> Outcome:
     """Run a schedule."""
     ground = Ground(plan.seed, SimulatedLoop(plan.seed), diary)
-    further = [(driver, "MAX_SESSION_RECORDS", plan.session_records)]
+    further = [(driver, "MAX_SESSION_RECORDS", plan.session_records), *kcl.SETTINGS]
     return play(ShardCourse(plan, ground), simulated(ground, plan.idle_ms, plan.snapshot_every_ms, further))

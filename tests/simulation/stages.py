@@ -72,12 +72,12 @@ class _State(msgspec.Struct):
 
 
 class _StateOf2(msgspec.Struct):
-    """As release 2 writes it, and reads what release 1 wrote."""
+    """As release 2 writes it: under another name; `counted` is what release 1 wrote."""
 
     v: int = 2
     last: int = -1
-    count: int = 0
-    restored: int = 0
+    numbers: int = 0
+    counted: int = msgspec.field(default=0, name="count")
 
 
 class AskStage:
@@ -90,10 +90,10 @@ class AskStage:
     def __init__(self, session_id: str, snapshot: bytes | None, release: int = 1) -> None:
         self._session_id = session_id
         kind: type[_State | _StateOf2] = _State if release == 1 else _StateOf2
-        self._state = snapshots.decode(snapshot, kind, release) if snapshot else kind()
-        self._state.v = release
-        if isinstance(self._state, _StateOf2):
-            self._state.restored += 1
+        state = snapshots.decode(snapshot, kind, release) if snapshot else kind()
+        self._release = release
+        self._last = state.last
+        self._count = state.count if isinstance(state, _State) else max(state.numbers, state.counted)
         self._open: dict[int, tuple[Position, AudioChunk]] = {}  # each chunk with its number
         self._answers: dict[int, Reply] = {}
         self._again: list[int] = []
@@ -103,14 +103,14 @@ class AskStage:
         chunk = received.record
         assert isinstance(chunk, AudioChunk)
         assert chunk.sequence is not None
-        if chunk.sequence <= self._state.last:
+        if chunk.sequence <= self._last:
             return [Done(received.position)]
         self._open[chunk.sequence] = (
             received.position,
-            msgspec.structs.replace(chunk, captured_at_ms=self._state.count),
+            msgspec.structs.replace(chunk, captured_at_ms=self._count),
         )
-        self._state.last = chunk.sequence  # at once: a snapshot is used when all that it covers is settled
-        self._state.count += 1
+        self._last = chunk.sequence  # at once: a snapshot is used when all that it covers is settled
+        self._count += 1
         return [self._ask(chunk.sequence)]
 
     def _ask(self, sequence: int) -> Call:
@@ -147,12 +147,13 @@ class AskStage:
         return 0
 
     def snapshot(self) -> bytes:
-        return snapshots.encode(self._state)
+        state = _State(1, self._last, self._count) if self._release == 1 else _StateOf2(2, self._last, self._count)
+        return snapshots.encode(state)
 
     def on_emitted(self, record: Record) -> None:
         assert isinstance(record, AudioChunk)
         assert record.sequence is not None
         assert record.captured_at_ms is not None
-        if record.captured_at_ms >= self._state.count:  # a put whose answer was lost is there twice
-            self._state.count = record.captured_at_ms + 1
-            self._state.last = max(self._state.last, record.sequence)
+        if record.captured_at_ms >= self._count:  # a put whose answer was lost is there twice
+            self._count = record.captured_at_ms + 1
+            self._last = max(self._last, record.sequence)

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 from local.kinesis.model import MAX_HASH_KEY, Merge, Shard, Split
 from tests.simulation.fleet import Fleet, Life
-from tests.simulation.ground import FAILOVER_S, PATIENCE_S, Ground, Outcome
+from tests.simulation.ground import PATIENCE_S, Ground, Outcome
 from tests.simulation.loop import Deadlock, Process
 from tests.simulation.network import FINE, Network, Strike
 from tests.simulation.plan import Event
 
 MAX_SHARDS = 5
+STAYS_S = 1.5
 EVERYTHING = "whatever is read"
 
 
@@ -159,7 +160,7 @@ class World:
         def strike(process: Process) -> None:
             for fleet in self._fleets:
                 for life in fleet.alive():
-                    if life.process is process:
+                    if life.process in (process, process.parent):
                         self._later(self._struck(event, fleet, life))
 
         network.strikes.append(Strike(event.where, event.size < 0.5, strike))
@@ -223,7 +224,7 @@ class World:
         while not self._ground.breaches:
             left = self._left()
             if not left:
-                await asyncio.sleep(FAILOVER_S)  # and it stays so
+                await asyncio.sleep(STAYS_S)  # and it stays so
                 left = self._left()
             if not left or self._ground.loop.time() > deadline:
                 return left
