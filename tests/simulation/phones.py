@@ -19,6 +19,8 @@ class Phone:
         self.joined_s = joined_s
         self.left = False
         self.ear = Ear()
+        self.told: set[tuple[str, int]] = set()
+        """Clauses of which it was told that they are left out (row S8)."""
         self.clauses_at_end: int | None = None
         """How many clauses had been heard when it was said that the session is over."""
 
@@ -26,6 +28,8 @@ class Phone:
         """A message that came."""
         if message["type"] == "sessionEnded" and self.clauses_at_end is None:
             self.clauses_at_end = len(self.ear.clauses)
+        if message["type"] == "speechSkipped":
+            self.told.add((message["utteranceId"], message["clause"]))
         self.ear.take(message, at_unix_ms)
 
     def heard(self) -> dict[tuple[str, int], list[str]]:
