@@ -145,6 +145,18 @@ class Fleet:
         """The workers at work, paused ones too."""
         return [life for life in self._lives if not life.process.dead and not life.task.done()]
 
+    def check_lease(self, key: str, process: Process) -> None:
+        """Who begins to write for a key must not begin when its lease is another's: its fence should be closed."""
+        worker_id = (process.parent or process).name
+        rows = self.ground.tables.rows.get(f"leases-{self.place.name}", {})
+        owners = [
+            rows[shard.shard_id, ""].get("leaseOwner", {"S": worker_id})["S"]
+            for shard in self.ground.kinesis.shards_of(self.place.input, key)
+            if (shard.shard_id, "") in rows
+        ]
+        if owners and worker_id not in owners:
+            self.ground.breach(f"{process.name} begins to write for {key} when the lease is {owners[-1]}'s")
+
     # --- what the plan does to them ------------------------------------------------------------------------------
 
     def pick(self, size: float) -> Life | None:

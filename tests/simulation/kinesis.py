@@ -24,7 +24,8 @@ class Kept(NamedTuple):
 
 
 class SimulatedKinesis:
-    """All streams, and the calls of aiobotocore's client. on_put: told of each record that becomes durable."""
+    """All streams, and the calls of aiobotocore's client. on_put: told of each record that becomes durable;
+    on_start: of each writing that begins."""
 
     def __init__(self, loop: SimulatedLoop, network: Network, rng: random.Random) -> None:
         self._loop = loop
@@ -37,6 +38,7 @@ class SimulatedKinesis:
         self.expired: set[int] = set()
         self.putting: Process | None = None
         """Who puts, for `on_put`."""
+        self.on_start: Callable[[str, list[str], Process], None] = lambda stream, keys, process: None
         self.on_put: Callable[[str, model.Shard, Kept], None] = lambda stream, shard, kept: None
 
     def now_ms(self) -> int:
@@ -74,6 +76,11 @@ class SimulatedKinesis:
         return shard, kept
 
     # --- calls ---------------------------------------------------------------------------------------------------
+
+    def shards_of(self, name: str, key: str) -> list[model.Shard]:
+        """All that hold or have held a key."""
+        place = model.hash_key(key)
+        return [shard for shard in self.streams[name].shards if shard.start <= place <= shard.end]
 
     async def list_shards(self, **arguments: Any) -> Any:
         def effect() -> dict[str, Any]:
@@ -142,6 +149,8 @@ class SimulatedKinesis:
 
     async def put_records(self, **arguments: Any) -> Any:
         process = PROCESS.get()
+        assert process is not None
+        self.on_start(arguments["StreamName"], [row["PartitionKey"] for row in arguments["Records"]], process)
 
         def effect() -> dict[str, Any]:
             rows = []

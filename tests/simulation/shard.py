@@ -42,11 +42,8 @@ class ShardCourse:
     def _on_put(self, stream: str, shard: model.Shard, kept: Kept) -> None:
         if stream == "out":
             openings = self.ground.openings.get(self.ground.kinesis.putting, {})  # type: ignore[arg-type]
-            shards = {one.shard_id: one for one in self.ground.kinesis.streams["in"].shards}
-            key = model.hash_key(kept.key)
-            known_s = min(
-                (at for name, at in openings.items() if shards[name].start <= key <= shards[name].end), default=0.0
-            )
+            held = {one.shard_id for one in self.ground.kinesis.shards_of("in", kept.key)}
+            known_s = min((at_s for name, at_s in openings.items() if name in held), default=0.0)
             if self.ground.is_watched:
                 self.ground.note(f"out {shard.shard_id[-2:]} < {kept.key} {kept.data!r}")
             self.checks.emitted(kept, self.ground.loop.time(), known_s)

@@ -66,6 +66,12 @@ class World:
         self._ground = course.ground
         self._fleets = list(course.fleets.values())
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers = {fleet.place.output: fleet for fleet in self._fleets}
+        self._ground.kinesis.on_start = self._on_start
+
+    def _on_start(self, stream: str, keys: list[str], process: Process) -> None:
+        for key in keys:
+            self._writers[stream].check_lease(key, process)
 
     async def run(self) -> Outcome:
         """Let it happen."""
