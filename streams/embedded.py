@@ -27,6 +27,8 @@ SYNC_EVERY_S: Final = 2.0
 WATCH_EVERY_S: Final = 0.25
 """A worker without a lease looks so often whether one has become free: at a deploy it takes over from another."""
 PAUSE_S: Final = 0.02
+READ_LATE_S: Final = 1.0
+"""Without a look at the stream's end for so long, twice the longest poll, nobody knows whether it has stopped."""
 
 
 class Options(NamedTuple):
@@ -56,7 +58,7 @@ class Worker:
         self._options = options
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen: dict[str, tuple[int, float]] = {}
-        self._earlier_runs: set[str] | None = None
+        self._found: set[tuple[str, int]] | None = None  # my leases at the first look, and their counters
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -128,14 +130,16 @@ class Worker:
 
     def _look_for_namesakes(self, leases: dict[str, Lease]) -> None:
         """Two live processes under one worker id would take the leases from each other for ever: the older one ends."""
-        runs = {lease.run: lease.shard_id for lease in leases.values() if lease.owner == self._worker_id}
-        if self._earlier_runs is None:
-            self._earlier_runs = set(runs)  # of lives that have ended, whatever their clocks said
-        for run, shard_id in runs.items():
-            if run > self._leases.run and run not in self._earlier_runs:
+        mine = [lease for lease in leases.values() if lease.owner == self._worker_id]
+        if self._found is None:
+            self._found = {(lease.shard_id, lease.counter) for lease in mine}
+        for lease in mine:
+            # What stands as it was found is of a life that has ended, whatever its clock said; or else it will move.
+            if lease.run > self._leases.run and (lease.shard_id, lease.counter) not in self._found:
                 raise DuplicateWorker(
-                    f"another process runs under the worker id {self._worker_id} and has taken the lease of {shard_id};"
-                    " this one, the older, ends: every process needs an id of its own (HERALD_WORKER_ID)"
+                    f"another process runs under the worker id {self._worker_id} and has taken the lease of"
+                    f" {lease.shard_id}; this one, the older, ends: every process needs an id of its own"
+                    " (HERALD_WORKER_ID)"
                 )
 
     def _is_free(self, lease: Lease) -> bool:
@@ -247,6 +251,7 @@ class ShardWork:
 
     async def _read(self, runtime: ShardRuntime) -> bool:
         """Read the ancestors' rest, then the shard. True at the shard's end, False when told to stop."""
+        runtime.reading = Fence(READ_LATE_S, time.monotonic())
         for shard_id, after in self._starts().items():
             if not await self._read_shard(runtime, shard_id, after):
                 return False
@@ -274,7 +279,8 @@ class ShardWork:
                 self._equipment.log.warning("read", "trying again", shard=shard_id, code=error.code)
                 await self._pause(self._options.poll_s * (1 + random.random()))
                 continue
-            runtime.on_read(page.behind_ms)
+            if page.behind_ms < 1000 * READ_LATE_S:
+                runtime.reading.confirm(read_at)
             mine = [stored for stored in page.records if self._shard.holds(stored.key)]
             await runtime.prepare(dict.fromkeys(stored.key for stored in mine))
             for stored in mine:

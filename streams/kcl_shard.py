@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from streams.claims import Claim, Claims
-from streams.embedded import Options, ShardWork
+from streams.embedded import READ_LATE_S, Options, ShardWork
 from streams.errors import HeraldError, LeaseLost
 from streams.fence import Fence
 from streams.kinesis import StoredRecord
@@ -102,11 +102,13 @@ class KclShard(ShardWork):
         if self.is_quiet:
             await asyncio.sleep(self._options.poll_s)
             return
-        runtime.on_read(behind_ms)
         self._equipment.metrics.add("MillisBehindLatest", behind_ms, "Milliseconds")
         if not self._is_reading:
             self._is_reading = True
+            runtime.reading = Fence(READ_LATE_S, time.monotonic())
             await self._note_reading()
+        if behind_ms < 1000 * READ_LATE_S:
+            runtime.reading.confirm(time.monotonic())
         await runtime.prepare(dict.fromkeys(stored.key for stored in records))
         for stored in records:
             if not await self._give(runtime, stored):

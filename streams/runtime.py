@@ -34,12 +34,8 @@ MAX_SAVES_IN_FLIGHT: Final = 8
 KEEP_EMITTED_MS: Final = 60_000
 """How far past its opening a shard is read until what was emitted before, by sessions that have not come back, is
 forgotten. Their snapshots were taken when nothing was under way any more."""
-
-
 HELD_UP_S: Final = 0.5
 """A tick so late means that this process was held up, and that what came meanwhile waits to be read."""
-READ_LATE_S: Final = 1.0
-"""Without a look at the stream's end for so long (twice the longest poll), what came meanwhile waits to be read too."""
 
 
 class Equipment(NamedTuple):
@@ -103,7 +99,7 @@ class ShardRuntime:
         self._saves = asyncio.Semaphore(MAX_SAVES_IN_FLIGHT)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped = False
-        self._read_at: float | None = None  # when the stream's end was last seen
+        self.reading = Fence()  # the runner's: whether it has seen the stream's end lately
         self._ticker = self._spawn(self._tick())
 
     # --- for the runner ------------------------------------------------------------------------------------------
@@ -118,11 +114,6 @@ class ShardRuntime:
         now_ms = _now_ms()
         breakers = self._equipment.breakers.values()
         return self._driver.wants_input() and not any(breaker.stops_reading(now_ms) for breaker in breakers)
-
-    def on_read(self, behind_ms: int) -> None:
-        """A read was answered; how far behind the stream's end it was."""
-        if self._read_at is None or behind_ms < 1000 * READ_LATE_S:
-            self._read_at = time.monotonic()
 
     def checkpoint(self) -> Position | None:
         """The last position from which a restart loses nothing."""
@@ -313,16 +304,12 @@ class ShardRuntime:
             if time.monotonic() - slept_at > TICK_S + HELD_UP_S:
                 self._driver.on_held_up(_now_ms(), everybody=True)
             elif ticks % TICKS_TO_LOOK_AFTER == 0:
-                self._driver.on_held_up(_now_ms(), everybody=not (self._may_go() and self._reads()))
+                goes_on = self._may_go() and self.wants_input() and self.reading.holds(time.monotonic())
+                self._driver.on_held_up(_now_ms(), everybody=not goes_on)
             wake_at_ms = self._driver.wake_at_ms()
             if ticks % TICKS_TO_LOOK_AFTER == 0 or (wake_at_ms is not None and wake_at_ms <= _now_ms()):
                 self._do(self._driver.on_timer(_now_ms()))
                 self._forget_records()
-
-    def _reads(self) -> bool:
-        """Whether what is in the stream has been read, as far as is known."""
-        is_late = self._read_at is not None and time.monotonic() - self._read_at > READ_LATE_S
-        return self.wants_input() and not is_late
 
     def _forget_records(self) -> None:
         # Bytes are kept while a record may be rejected. Cheap enough to look at only when many have gathered.

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from streams import catch_up
-from streams import runtime as runtime_module
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.driver import MAX_HELD_BYTES
@@ -246,9 +245,8 @@ async def test_when_the_process_was_held_up_stages_are_told_before_any_timer(ben
     await runtime.stop()
 
 
-async def test_while_the_stream_cannot_be_read_stages_are_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_stream_cannot_be_read_stages_are_told(bench: Bench) -> None:
     """What is missing may be in what waits there, for as long as it may be: nobody may conclude silence from it."""
-    monkeypatch.setattr(runtime_module, "READ_LATE_S", 0.1)
     told: list[int] = []
 
     class Waiting(CopyStage):
@@ -256,14 +254,13 @@ async def test_while_the_stream_cannot_be_read_stages_are_told(bench: Bench, mon
             told.append(now_ms)
 
     runtime = bench.open(build=Waiting)
+    runtime.reading = Fence(0.3, time.monotonic())
     await runtime.give([stored(0)])
     for _ in range(30):
-        runtime.on_read(0)
+        runtime.reading.confirm(time.monotonic())
         await asyncio.sleep(0.02)
     assert told == []
-    runtime.on_read(60_000)
     await until(lambda: len(told) > 1)
-    runtime.on_read(0)
     await runtime.stop()
 
 
