@@ -16,7 +16,7 @@ from stages.broadcast.settings import BroadcastSettings
 from streams import state as snapshots
 from streams import times
 from streams.errors import Failure
-from streams.lag import LagBudget, lag_ms
+from streams.lag import LagBudget, Lateness, lag_ms
 from streams.records import Caption, Receipt, Record, SessionEvent, SpeechPart
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Reject, Reply, StageBuilder
 
@@ -52,7 +52,7 @@ class Broadcast:
         self._known: OrderedDict[str, None] = OrderedDict.fromkeys(state.delivered)
         self._lacking: OrderedDict[str, tuple[int, int, int]] = OrderedDict(state.lacking)
         self._budget = LagBudget.of(settings.lag_partials_s, settings.lag_speech_s, settings.lag_resume_s)
-        self._behind = set(state.behind)
+        self._lateness = {language: Lateness(self._budget, behind=True) for language in state.behind}
         self._left_out: dict[str, str] = {}  # by language, the clause that was left out last: its other parts are too
         self._waiting: deque[tuple[Input, Deliverable]] = deque()
         self._queueing: str | None = None  # the call whose record has no place in the lanes yet
@@ -93,8 +93,8 @@ class Broadcast:
 
     def snapshot(self) -> bytes:
         """What was given to listeners; it is stored only when the deliveries are over."""
-        state = BroadcastState(delivered=list(self._known), lacking=dict(self._lacking), behind=sorted(self._behind))
-        return snapshots.encode(state)
+        behind = sorted(language for language, one in self._lateness.items() if one.behind)
+        return snapshots.encode(BroadcastState(delivered=list(self._known), lacking=dict(self._lacking), behind=behind))
 
     def on_emitted(self, record: Record) -> None:
         """Learn from a receipt what was delivered since the snapshot."""
@@ -102,7 +102,7 @@ class Broadcast:
             match record.of:
                 case "speech":
                     self._remember(_clause_id(record.utterance_id, record.clause, record.language))
-                    self._note(record.language, left_out=record.skipped_by == STAGE)
+                    self._lateness_of(record.language).behind = record.skipped_by == STAGE
                 case "caption":
                     self._remember(_final_id(record.utterance_id, record.language))
                 case "event":
@@ -121,7 +121,7 @@ class Broadcast:
     def _pump(self, now_ms: int) -> Iterator[Effect]:
         while self._waiting and self._queueing is None:
             received, waited = self._waiting.popleft()
-            record = self._in_time(waited, lag_ms(waited.times_ms, received.written_ms, now_ms))
+            record = self._in_time(waited, lag_ms(waited.times_ms, received.written_ms, now_ms), now_ms)
             if record is None:
                 if isinstance(waited, Caption):
                     yield Count("PartialsSkipped")
@@ -134,7 +134,7 @@ class Broadcast:
             self._under_way[self._queueing] = (received, record)
             yield Call(self._queueing, Deliver(record, now_ms // 1000))
 
-    def _in_time(self, record: Deliverable, late_ms: int) -> Deliverable | None:
+    def _in_time(self, record: Deliverable, late_ms: int, now_ms: int) -> Deliverable | None:
         """What listeners get of it, late as it is; None: nothing.
 
         A clause is spoken or left out as a whole, as its first part finds it.
@@ -147,16 +147,14 @@ class Broadcast:
         clause_id = _clause_id(record.utterance_id, record.clause, record.language)
         if record.part:
             return None if self._left_out.get(record.language) == clause_id else record
-        left_out = self._budget.leaves_out(late_ms, behind=record.language in self._behind)
-        self._note(record.language, left_out=left_out)
-        if not left_out:
+        if not self._lateness_of(record.language).leaves_out(late_ms, now_ms):
             return record
         self._left_out[record.language] = clause_id
         self._remember(clause_id)
         return msgspec.structs.replace(record, pcm=b"", part=0, parts=1, total_bytes=0, skipped_by=STAGE)
 
-    def _note(self, language: str, *, left_out: bool) -> None:
-        (self._behind.add if left_out else self._behind.discard)(language)
+    def _lateness_of(self, language: str) -> Lateness:
+        return self._lateness.setdefault(language, Lateness(self._budget))
 
     def _finish(self, received: Input, record: Deliverable, reply: Reply, now_ms: int) -> Iterator[Effect]:
         if reply.failure is not None or not isinstance(reply.value, Delivered):

@@ -19,7 +19,7 @@ from stages.translate.requests import Synthesize, Synthesized, Translate, Transl
 from stages.translate.state import Text
 from streams import times
 from streams.errors import Failure
-from streams.lag import LagBudget
+from streams.lag import LagBudget, Lateness
 from streams.languages import base_language
 from streams.records import NEUTRAL, SAMPLE_RATE_HZ, Caption, Dynamics, SpeechPart
 from streams.stage import Count, Effect, Emit, Reply
@@ -76,7 +76,7 @@ class Job:
 class Lane:
     """Captions and speech of one language. clauses_ahead: clauses with calls under way.
 
-    spoken: how many clauses have been. behind: whether the last one was left out as too late.
+    spoken: how many clauses have been.
     """
 
     def __init__(
@@ -89,10 +89,9 @@ class Lane:
     ) -> None:
         self.language = language
         self.spoken = 0
-        self.behind = False
+        self.lateness = Lateness(budget)
         self._session_id = session_id
         self._clauses_ahead = clauses_ahead
-        self._budget = budget
         self._calls = calls
         self._captions: deque[Job | TranscriptItem] = deque()
         self._speech: deque[Job] = deque()
@@ -126,17 +125,23 @@ class Lane:
             while self._captions and self._is_known(self._captions[0]):
                 yield from self._emit_caption(self._captions.popleft())
             for job in islice(self._speech, self._clauses_ahead):
-                if job.wants_speech:
-                    job.is_late = self._is_late(job, now_ms)
-                    if not job.is_late:
-                        yield from self._ask_speech(job)
+                if job.wants_speech and self._is_worth_speaking(job, now_ms):
+                    yield from self._ask_speech(job)
             if not self._speech or not self._speech[0].is_ready:
                 return
             yield from self._speak(self._speech.popleft(), now_ms)
 
-    def _is_late(self, job: Job, now_ms: int) -> bool:
-        """Too late to be spoken, now and at any later time; never, once a part of it is out."""
-        return job.spoken is None and self._budget.leaves_out(job.item.lag_ms(now_ms), behind=self.behind)
+    def _is_worth_speaking(self, job: Job, now_ms: int) -> bool:
+        """Whether to ask for its speech now. It is decided in its turn; a clause ahead of its turn may wait for that.
+
+        A clause of which a part is out is always spoken.
+        """
+        if job.spoken is not None:
+            return True
+        if job is not self._speech[0]:
+            return not self.lateness.behind and not self.lateness.is_over(job.item.lag_ms(now_ms))
+        job.is_late = self.lateness.leaves_out(job.item.lag_ms(now_ms), now_ms)
+        return not job.is_late
 
     def on_reply(self, job: Job, reply: Reply, now_ms: int) -> Iterator[Effect]:
         """A call of mine is answered."""
@@ -204,12 +209,12 @@ class Lane:
         return Emit(caption)
 
     def _speak(self, job: Job, now_ms: int) -> Iterator[Effect]:
-        if job.is_late or (job.speech is not None and self._is_late(job, now_ms)):
-            self.behind = True
+        if job.speech is not None and job.spoken is None:  # it may have come too late meanwhile
+            job.is_late = self.lateness.leaves_out(job.item.lag_ms(now_ms), now_ms)
+        if job.is_late:
             yield Count("SpeechSkipped")
             yield Emit(self._part(job, UNSPOKEN, self.spoken))
         elif job.speech is not None and job.speech.pcm:
-            self.behind = False
             yield from self._parts(job, job.speech)
         yield from job.item.finish_one(job.failure)
 

@@ -44,7 +44,7 @@ class Translation:
         self._budget = LagBudget.of(settings.lag_partials_s, settings.lag_speech_s, settings.lag_resume_s)
         for language, spoken in state.spoken.items():
             self._lane(language).spoken = spoken
-            self._lane(language).behind = language in state.behind
+            self._lane(language).lateness.behind = language in state.behind
         self._queue: deque[TranscriptItem | EventItem] = deque()  # not yet given to lanes
         self._active: deque[TranscriptItem] = deque()  # given to lanes, not finished
 
@@ -93,7 +93,7 @@ class Translation:
                 utterances=dict(self._utterances),
                 spoken={language: lane.spoken for language, lane in self._lanes.items()},
                 events=list(self._events),
-                behind=[language for language, lane in self._lanes.items() if lane.behind],
+                behind=[language for language, lane in self._lanes.items() if lane.lateness.behind],
             )
         )
 
@@ -105,8 +105,8 @@ class Translation:
             case SpeechPart():
                 self._emitted.note_speech(record)
                 lane = self._lane(record.language)
-                lane.behind = bool(record.skipped_by)
-                if not lane.behind:
+                lane.lateness.behind = bool(record.skipped_by)
+                if not record.skipped_by:
                     lane.spoken = max(lane.spoken, record.sequence + 1)
             case SessionEvent():
                 self._events.append(record.event_id)
