@@ -5,6 +5,7 @@ record that was sent back and failed again has a row `part = "origin"` too, writ
 the stream by far.
 """
 
+import asyncio
 import time
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ KEEP_S: Final = 30 * 24 * 3600
 """30 days: four times the longest retention that the streams are given."""
 PART_BYTES: Final = 350_000
 """DynamoDB's item limit is 400 KB."""
+AT_ONCE: Final = 4
+"""Letters written at once: a page full of rubbish must not hold up the sessions that are read with it."""
 FACTS: Final = "0"
 ORIGIN: Final = "origin"
 """The parts of a letter that are not only bytes: its facts, and which letters the record had been before."""
@@ -65,6 +68,7 @@ class DeadLetters:
         self._table = table
         self._stage = stage
         self._stream = stream
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def bury(self, record: StoredRecord, failure: Failure) -> str:
         """Keep a record; the letter's id. The same record has the same id, so that twice is once: the first stays, with
@@ -96,7 +100,8 @@ class DeadLetters:
             }
             if number == 0:
                 item |= facts
-            await self._put(item)
+            async with self._slots:
+                await self._put(item)
         return its_id
 
     async def _put(self, item: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ from streams.records import VERSION, Transcript, Word, encode
 from tests.e2e.poison import client, hold
 from tests.e2e.whole_stack import WholeStack, described
 
-BOUND_MS: Final = 8_000
-"""Generous: an idle machine needs 1,500 ms. What poison costs is measured in docs/measurements.md, not here."""
+BOUND_MS: Final = 20_000
+"""Generous: this is no measurement, and a busy machine is slow with and without poison."""
 KEPT_WITHIN_S: Final = 30.0
 FIXED: Final = (
     "import runpy, streams.records as records; records.VERSION += 1;"
