@@ -21,7 +21,9 @@ KEEP_S: Final = 30 * 24 * 3600
 PART_BYTES: Final = 350_000
 """DynamoDB's item limit is 400 KB."""
 AT_ONCE: Final = 4
-"""Letters written at once: a page full of rubbish must not hold up the sessions that are read with it."""
+"""Letters of sessions, which wait for them, written at once."""
+UNREAD_AT_ONCE: Final = 1
+"""Letters that no session waits for: a page full of rubbish must not fill the table's queue before the others."""
 FACTS: Final = "0"
 ORIGIN: Final = "origin"
 """The parts of a letter that are not only bytes: its facts, and which letters the record had been before."""
@@ -69,10 +71,14 @@ class DeadLetters:
         self._stage = stage
         self._stream = stream
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._unread_slots = asyncio.Semaphore(UNREAD_AT_ONCE)
 
-    async def bury(self, record: StoredRecord, failure: Failure) -> str:
-        """Keep a record; the letter's id. The same record has the same id, so that twice is once: the first stays, with
-        what an operator has noted on it since."""
+    async def bury(self, record: StoredRecord, failure: Failure, *, unread: bool = False) -> str:
+        """Keep a record; the letter's id. unread: it was given to no session, and nothing but the checkpoint waits.
+
+        The same record has the same id, so that twice is once: the first stays, with what an operator has noted on it
+        since.
+        """
         place = record.position
         its_id = letter_id(self._stage, place.shard_id, place.sequence)
         parts = [record.data[at : at + PART_BYTES] for at in range(0, len(record.data), PART_BYTES)] or [b""]
@@ -100,7 +106,7 @@ class DeadLetters:
             }
             if number == 0:
                 item |= facts
-            async with self._slots:
+            async with self._unread_slots if unread else self._slots:
                 await self._put(item)
         return its_id
 

@@ -319,7 +319,7 @@ class ShardRuntime:
             }
 
     async def _bury_unread(self, stored: StoredRecord, failure: Failure) -> None:
-        await self._insist(lambda: self._equipment.dead_letters.bury(stored, failure), "burying a record")
+        await self._insist(lambda: self._equipment.dead_letters.bury(stored, failure, unread=True), "burying a record")
         self._note_burial(None, failure)
         self._driver.release(stored.position)
 

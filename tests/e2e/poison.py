@@ -132,9 +132,7 @@ def _misplaced(stream: StreamName, key: str, chance: random.Random) -> bytes:
 
 
 def _odd(name: str, number: int, key: str, chance: random.Random) -> Iterator[Poison]:
-    chunk = AudioChunk(
-        session_id=key, connection="poison", admitted_at_ms=0, pcm=chance.randbytes(3201), sequence=number
-    )
+    chunk = AudioChunk(session_id=key, connection="poison", admitted_at_ms=number, pcm=chance.randbytes(3201))
     yield Poison(name, "audio", key, encode(chunk))
 
 
