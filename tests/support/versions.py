@@ -21,7 +21,7 @@ SINCE_0_1_0: dict[type[msgspec.Struct], set[str]] = {
     Stub: {"known_as"},
     TranscribeState: {"speaker_clock"},
     TranslateState: {"behind"},
-    BroadcastState: {"behind"},
+    BroadcastState: {"behind", "lacking"},
 }
 """Fields that release 0.1.0 does not know."""
 
