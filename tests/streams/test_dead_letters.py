@@ -1,5 +1,6 @@
 """Row S6: a record that cannot be processed is kept with its bytes, its error, stage and attempts."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -84,3 +85,18 @@ async def test_letters_outlive_the_stream_by_far(dynamo: Any, dead_letters_table
     for row in rows:
         kept_days = (int(row[DEAD_LETTERS.ttl]["N"]) - time.time()) / 86_400
         assert 29.9 < kept_days <= 30  # a stream keeps its records for 1 day, or 7 where that is asked for
+
+
+async def test_rubbish_that_nobody_waits_for_holds_up_no_session(dynamo: Any, dead_letters_table: str) -> None:
+    letters = DeadLetters(dynamo, dead_letters_table, "translate", "transcripts")
+    place = record(b"a").position
+    rubbish = [
+        asyncio.create_task(
+            letters.bury(record(b"x")._replace(position=place._replace(sequence=n)), FAILURE, unread=True)
+        )
+        for n in range(40)
+    ]
+    await letters.bury(record(b"a"), FAILURE)
+    assert sum(task.done() for task in rubbish) < 20
+    await asyncio.gather(*rubbish)
+    assert (await dynamo.scan(TableName=dead_letters_table, Select="COUNT"))["Count"] == 41
