@@ -13,6 +13,7 @@ from ops.parts import PARTS
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+COMMANDS = ("up", "demo", "chaos", "audit", "dlq", "token", "env", "restart")
 
 
 def test_every_make_target_exists() -> None:
@@ -23,7 +24,7 @@ def test_every_make_target_exists() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"\bherald (up|demo|token|env|restart)\b", TEXT))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(rf"\bherald ({'|'.join(COMMANDS)})\b", TEXT))))
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
@@ -33,13 +34,14 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 def test_no_other_command_is_named() -> None:
     named = set(re.findall(r"`(?:\.venv/bin/)?herald ([a-z]+)", TEXT))
-    assert named <= {"up", "demo", "token", "env", "restart"}
+    assert named <= set(COMMANDS)
 
 
 def test_every_option_named_is_known() -> None:
     helps = ""
-    commands = [["ops", command] for command in ("up", "demo", "token", "env", "restart")]
-    for command in [*commands, ["tests.simulation"], ["stages.translate"]]:
+    commands = [["ops", command] for command in COMMANDS]
+    letters = [["ops", "dlq", command] for command in ("ls", "show", "redrive")]
+    for command in [*commands, *letters, ["tests.simulation"], ["stages.translate"]]:
         argv = [sys.executable, "-m", *command, "--help"]
         helps += subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", TEXT))

@@ -109,13 +109,13 @@ class Deeds:
         return "; ".join(odd)
 
     async def _freeze(self, fault: Fault) -> str:
-        pid = self._pid(fault.target)
-        os.kill(pid, signal.SIGSTOP)
+        group = self._pid(fault.target)  # each part leads a group: under the KCL the daemon and its children are in it
+        os.killpg(group, signal.SIGSTOP)
         try:
             await asyncio.sleep(fault.lasts_s)
         finally:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+                os.killpg(group, signal.SIGCONT)
         return ""
 
     async def _zombie(self, fault: Fault) -> str:

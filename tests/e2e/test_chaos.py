@@ -24,7 +24,7 @@ def test_a_minute_of_chaos_costs_no_word(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["lost"], report["duplicated"], report["reordered"], report["unspoken"]) == (0, 0, 0, 0)
-    assert report["words_spoken"] >= 100
+    assert report["words_spoken"] >= 80
     assert report["heard"] == report["to_hear"]
     assert {"kill", "freeze", "net-blackhole", "split", "merge", "update"} <= set(report["faults"])
     assert report["notes"] == []  # every fault was done as planned

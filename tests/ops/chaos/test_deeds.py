@@ -26,7 +26,8 @@ from tests.ops.chaos.running import running_stack
 @pytest.fixture
 def victim() -> Iterator[psutil.Process]:
     """A process to do things to."""
-    with subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=-1) as it:
+    argv = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    with subprocess.Popen(argv, stdout=-1, start_new_session=True) as it:
         assert it.stdout is not None
         it.stdout.readline()
         yield psutil.Process(it.pid)
