@@ -11,7 +11,7 @@ from streams.embedded import Options, Worker, poll_interval_s
 from streams.errors import DuplicateWorker
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter, list_shards
-from streams.leases import Leases
+from streams.leases import Lease, Leases
 from streams.records import AudioChunk, decode, encode
 from streams.runtime import Equipment
 from streams.snapshots import Snapshots
@@ -201,3 +201,16 @@ async def test_split_and_merge_under_traffic_with_crashes(rig: Rig) -> None:
     assert await rig.until_all_copied() == everything(rig)
     await life.end()
     assert len(await list_shards(rig.kinesis, rig.input)) == 5
+
+
+def test_the_older_of_two_ends_even_if_the_newer_had_a_lease_before_its_first_look() -> None:
+    """Of two that a supervisor started one after the other, the first may look last."""
+    nothing: Any = None
+    older = Worker(nothing, Leases(nothing, "leases", "w", run="1"), nothing, "w", Options("in", "out", 1.0))
+    newer = Lease("shardId-000000000000", "w", 5, "TRIM_HORIZON", (), 0, 1, run="2")
+    dead = newer._replace(shard_id="shardId-000000000001", run="9")  # of a life that has ended, whose clock was ahead
+    older._look_for_namesakes({lease.shard_id: lease for lease in (newer, dead)})
+    older._look_for_namesakes({lease.shard_id: lease for lease in (newer, dead)})
+    renewed = newer._replace(counter=6)
+    with pytest.raises(DuplicateWorker, match="shardId-000000000000"):
+        older._look_for_namesakes({lease.shard_id: lease for lease in (renewed, dead)})
