@@ -5,7 +5,6 @@ A seed that fails is printed at once; `--seed N --world W` repeats it, with `--t
 """
 
 import argparse
-import gc
 import json
 import multiprocessing
 import resource
@@ -13,22 +12,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulation import pipeline, shard
 from tests.simulation.ground import Outcome
+from tests.simulation.running import CHUNK, WORLDS, Schedule, run
 
-WORLDS = {"shard": shard.run_seed, "pipeline": pipeline.run_seed}
 BOTH = ("shard",) * 9 + ("pipeline",)
-CHUNK = 20
 TELL_EVERY = 2_000
-
-
-class Schedule(NamedTuple):
-    """A world and a seed."""
-
-    world: str
-    seed: int
 
 
 def main() -> int:
@@ -62,18 +52,13 @@ def main() -> int:
 
 def _outcomes(schedules: list[Schedule], jobs: int) -> Iterator[tuple[Schedule, Outcome]]:
     if jobs == 1:
-        yield from map(_run, schedules)
+        yield from map(run, schedules)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_run, schedules, CHUNK)
-
-
-def _run(schedule: Schedule) -> tuple[Schedule, Outcome]:
-    gc.disable()  # a run leaves its loop behind, in cycles: cheaper to collect now and then than all the time
-    outcome = WORLDS[schedule.world](schedule.seed)
-    if schedule.seed % CHUNK == 0:
-        gc.collect()
-    return schedule, outcome
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    try:
+        yield from pool.map(run, schedules, chunksize=CHUNK)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _report(schedule: Schedule, outcome: Outcome) -> int:
