@@ -34,7 +34,7 @@ check: setup-dev
 	$(VENV)/bin/mypy
 
 test: setup-dev kcl
-	@exec $(VENV)/bin/pytest -q $(ARGS)
+	@exec $(VENV)/bin/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup-dev kcl
 	@exec $(VENV)/bin/python -m bench $(ARGS)

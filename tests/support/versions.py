@@ -17,7 +17,7 @@ from streams.timeline import Stub
 SINCE_0_1_0: dict[type[msgspec.Struct], set[str]] = {
     SpeechPart: {"skipped_by"},
     Receipt: {"skipped_by"},
-    Memory: {"skipped", "passed"},
+    Memory: {"skipped", "passed", "moved_ms"},
     Stub: {"known_as"},
     TranscribeState: {"speaker_clock"},
     TranslateState: {"behind"},

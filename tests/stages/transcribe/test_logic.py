@@ -16,6 +16,7 @@ from stages.transcribe.settings import TranscribeSettings
 from streams import times
 from streams.driver import MAX_HELD_BYTES
 from streams.errors import Failure, NewerVersion
+from streams.ordering import STALL_MS
 from streams.records import AudioChunk, EmotionFrame, SessionEvent, Transcript, Word, decode, encode
 from streams.stage import Done, Effect, Input, Position, Reject
 from tests.stages.transcribe.simulated import Habits, Name, SimulatedRecogniser, Talk, chunk_of, sentence, speak
@@ -397,7 +398,7 @@ def test_late_chunks_repeats_and_strange_records_are_settled() -> None:
     world = world_of(TALK)
     speak(world, TALK, 0, 300)
     speak(world, TALK, 500, 1_500)
-    world.run_for(1_600)
+    world.run_for(1_600 + STALL_MS)
     late = world.publish(chunk_of(TALK, world.session_id, 300))
     repeat = world.publish(chunk_of(TALK, world.session_id, 500))
     frame = EmotionFrame(
