@@ -1,6 +1,7 @@
 """One stack per recogniser, for all tests that leave it as it was.
 
-Recogniser streams are replaced every ROLLOVER_S instead of every 3.5 h, so that every test has some that are.
+Recogniser streams are replaced every ROLLOVER_S instead of every 3.5 h, so that every test has some that are. Every word
+is spoken, however late (LAG_S): what is too late to be spoken is `test_lag`'s.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from tests.e2e.whole_stack import LEASE_S, WholeStack
 
 ROLLOVER_S = 15
+LAG_S = 600
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,7 @@ def speech_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStac
 
 
 def _stack(folder: Path, engine: str, settings: dict[str, str] | None = None) -> Iterator[WholeStack]:
-    chosen = {"RECOGNISER_ROLLOVER_S": str(ROLLOVER_S)} | (settings or {})
+    chosen = {"RECOGNISER_ROLLOVER_S": str(ROLLOVER_S), "LAG_SPEECH_S": str(LAG_S)} | (settings or {})
     stack = WholeStack(folder, engine, shards=2, settings=chosen)
     try:
         yield stack

@@ -130,7 +130,14 @@ class Daemon:
         except LeaseLost:
             return
         self.ground.note(f"the daemon has {taken.shard_id} from {taken.checkpoint}")
-        self._tasks[taken.shard_id] = asyncio.get_running_loop().create_task(_Holding(self, taken).run())
+        task = self._tasks[taken.shard_id] = asyncio.get_running_loop().create_task(_Holding(self, taken).run())
+        task.add_done_callback(_seen_by_whoever_is_left)
+
+
+def _seen_by_whoever_is_left(task: "asyncio.Task[None]") -> None:
+    """A daemon that is killed asks none of its tasks what became of them."""
+    if not task.cancelled():
+        task.exception()
 
 
 class _Holding:
