@@ -150,7 +150,7 @@ def run() -> dict[str, dict[str, Any]]:
             delays = delays_ms(talks(folder, 1, "--minutes", str(LONG_MINUTES))[0])
         own = [report["hops_ms"]["pipeline_own"]["p95"] for report in alone]
         late = [report["hops_ms"]["end_to_end"]["p95"] for report in together]
-        before, after = _growth(folder)
+        before, after, failed = _growth(folder)
     fifth = max(1, len(delays) // 5)
     first, last = delays[:fifth], delays[-fifth:]
     settled = statistics.median(before)
@@ -162,11 +162,22 @@ def run() -> dict[str, dict[str, Any]]:
         f"PSS at the end of {SESSIONS} sessions of {MINUTES:g} min": row(
             after, settled * GROWTH_RATIO + GROWTH_MIB, "MiB"
         ),
+        f"talks of {SESSIONS} at once that did not come through": {
+            "ours": failed,
+            "peer": 0,
+            "unit": "talks",
+            "ratio": failed,
+            "bar": 0,
+            "holds": failed == 0,
+        },
     }
 
 
-def _growth(folder: Path) -> tuple[list[float], list[float]]:
-    """PSS in the second minute of a long talk of many, and in its last moments; of a shorter one, at a fifth of it."""
+def _growth(folder: Path) -> tuple[list[float], list[float], int]:
+    """PSS in the second minute of a long talk of many, and in its last moments; of a shorter one, at a fifth of it.
+
+    And how many of the talks did not come through: a chunk was refused, or a clause lost or heard twice.
+    """
     before: list[float] = []
     after: list[float] = []
     settled_s = 60 * min(SETTLED_MINUTES, MINUTES / 5)
@@ -181,7 +192,9 @@ def _growth(folder: Path) -> tuple[list[float], list[float]]:
 
         recording = str(tone_recording(folder))
         reports = talks(folder, SESSIONS, "--audio", recording, "--minutes", str(MINUTES), during=read)
-    for report in reports:
-        if report["chunks"]["acknowledged"] != report["chunks"]["sent"] or report["lost"] or report["duplicated"]:
-            raise RuntimeError(f"a talk did not come through: {report['chunks']}, {report['lost']} clauses lost")
-    return before, after
+    failed = [
+        report
+        for report in reports
+        if report["chunks"]["acknowledged"] != report["chunks"]["sent"] or report["lost"] or report["duplicated"]
+    ]
+    return before, after, len(failed)

@@ -1,7 +1,7 @@
 """One stack per recogniser, for all tests that leave it as it was.
 
-Recogniser streams are replaced every ROLLOVER_S instead of every 3.5 h, so that every test has some that are. Every word
-is spoken, however late (LAG_S): what is too late to be spoken is `test_lag`'s.
+Recogniser streams are replaced every ROLLOVER_S instead of every 3.5 h, so that every test has some that are. Every
+word is spoken, however late (LAG_S): what is too late to be spoken is `test_lag`'s.
 """
 
 from collections.abc import Iterator
