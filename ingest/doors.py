@@ -26,8 +26,8 @@ from streams.errors import HeraldError, TimedOut, Unavailable
 
 MAX_ENTRIES: Final = 4096
 """Connections that an instance remembers; each is some kilobytes at most."""
-REFRESH_AFTER_MS: Final = 200
-"""From this age on an entry is asked for again while a chunk is on its way to Kinesis, so that none waits for it."""
+_PACE_KEPT: Final = 0.8
+"""From chunk to chunk: the longest gap counts for a while, for chunks come unevenly."""
 ASK_WITHIN_S: Final = 10.0
 """A chunk that has waited so long for answers is given up: speech that is so late is of no use."""
 MAX_ASKS: Final = 8
@@ -45,6 +45,7 @@ _decoder = msgspec.msgpack.Decoder(Ledger)
 class Entry:
     """A connection, as this instance knows it. door is None when there is no such connection.
 
+    passed_ms: when a chunk last passed; pace_ms: how long after the one before, of late, at the most; 0 if not known.
     asked: how many times its row was asked for; learned: the number of the latest question that has been answered.
     turn: held by the chunk that is at the door; failures: chunks that were refused in passing.
     """
@@ -55,6 +56,7 @@ class Entry:
         self.format = FormatCheck()
         self.warned_at_ms = 0.0
         self.until_ms = 0.0
+        self.passed_ms = self.pace_ms = 0.0
         self.asked = 0
         self.learned = 0
         self.asking: asyncio.Future[None] | None = None
@@ -82,14 +84,23 @@ class Visit(NamedTuple):
 
 
 class Doors:
-    """All connections that this instance knows."""
+    """All connections that this instance knows. note_failure: called for each question that got no answer."""
 
-    def __init__(self, client: Any, table: str, limit: int, instance_id: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        limit: int,
+        instance_id: str,
+        now_ms: Callable[[], int],
+        note_failure: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = client
         self._table = table
         self._limit = limit
         self._attribute = LEDGER + instance_id
         self._now_ms = now_ms
+        self._note_failure = note_failure
         self._entries: OrderedDict[str, Entry] = OrderedDict()
 
     @asynccontextmanager
@@ -146,35 +157,51 @@ class Doors:
             await self._ask(connection_id, entry)
         raise TimedOut("counting a chunk: no room in time")
 
-    def refresh_ahead(self, connection_id: str, entry: Entry) -> asyncio.Future[None] | None:
-        """Begin to ask again before one has to, beside whatever else a chunk waits for; None when it is too early.
+    def refresh_ahead(self, connection_id: str, entry: Entry) -> None:
+        """Called for each chunk that passes: ask again, if the next chunk, at the pace of this one, would have to ask.
 
-        None too when it is too late: then whoever comes next asks. Whoever gets it awaits it. Its failure says nothing
-        about the chunk at hand: the next one asks again.
+        Nobody waits for the answer but who needs it. An instance that is frozen meanwhile finds it, or that it has
+        failed, when the next chunk comes.
         """
-        age_ms = self._now_ms() - (entry.until_ms - LEASE_MS)
-        if entry.is_asking or not REFRESH_AFTER_MS <= age_ms < LEASE_MS:
-            return None
-        return asyncio.ensure_future(self._ask(connection_id, entry))
+        now_ms = self._now_ms()
+        gap_ms, entry.passed_ms = now_ms - entry.passed_ms, now_ms
+        entry.pace_ms = max(gap_ms, _PACE_KEPT * entry.pace_ms) if gap_ms < LEASE_MS else 0.0
+        if not entry.is_asking and 0 < entry.until_ms - now_ms <= entry.pace_ms:
+            self._begin_to_ask(connection_id, entry)
 
     def forget(self, connection_id: str) -> None:
         """The connection is being closed."""
         self._entries.pop(connection_id, None)
 
     async def _ask(self, connection_id: str, entry: Entry) -> None:
-        """Wait for an answer: the one that is on its way, or else a new one. It always yields to the loop."""
+        """Wait for an answer: the one that is on its way, or else a new one. It always yields to the loop.
+
+        Raises HeraldError if there is none; not if it was on its way, for it may have failed long ago.
+        """
         entry.waiting += 1
+        was_asking = entry.is_asking
         try:
-            if entry.asking is None or entry.asking.done():
-                entry.asked += 1
-                entry.asking = asyncio.ensure_future(self._update(connection_id, entry, entry.asked))
-                entry.asking.add_done_callback(_note_outcome)
+            asking = entry.asking if was_asking and entry.asking else self._begin_to_ask(connection_id, entry)
             async with asyncio.timeout(ASK_WITHIN_S):
-                await asyncio.shield(entry.asking)
+                await asyncio.shield(asking)
         except TimeoutError as error:
             raise as_error(error, "reading a speaker's row") from error
+        except HeraldError:
+            if not was_asking:
+                raise
         finally:
             entry.waiting -= 1
+
+    def _begin_to_ask(self, connection_id: str, entry: Entry) -> asyncio.Future[None]:
+        entry.asked += 1
+        entry.asking = asyncio.ensure_future(self._update(connection_id, entry, entry.asked))
+        entry.asking.add_done_callback(self._note_outcome)
+        return entry.asking
+
+    def _note_outcome(self, asking: asyncio.Future[None]) -> None:
+        """Its failure is told to those who wait; that nobody does is no failure of its own."""
+        if not asking.cancelled() and asking.exception() is not None:
+            self._note_failure()
 
     async def _update(self, connection_id: str, entry: Entry, number: int) -> None:
         now_ms = self._now_ms()
@@ -212,12 +239,6 @@ class Doors:
             for name, value in row.items()
             if name.startswith(LEDGER) and name != self._attribute
         }
-
-
-def _note_outcome(asking: asyncio.Future[None]) -> None:
-    """Its failure is told to those who still wait; that nobody does any more is no failure of its own."""
-    if not asking.cancelled():
-        asking.exception()
 
 
 def _door(row: dict[str, Any] | None) -> Door | None:

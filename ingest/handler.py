@@ -4,7 +4,6 @@ It does nothing else, and answers only after Kinesis has the record. Invocations
 PutRecords; a lone one puts at once.
 """
 
-import asyncio
 import os
 import secrets
 import time
@@ -93,12 +92,8 @@ class Ingest(NamedTuple):
             fault = entry.format.check(pcm)
             if fault is not None:
                 raise WireError(ErrorCode.INVALID_AUDIO_FORMAT, "Audio must be PCM16LE, mono, 16 kHz.", reason=fault)
+            self.doors.refresh_ahead(incoming.connection_id, entry)
             written = self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
-        refresh = self.doors.refresh_ahead(incoming.connection_id, entry)
-        if refresh is not None:
-            await asyncio.wait({refresh})
-            if refresh.exception() is not None:
-                self.metrics.add("DynamoDBErrors")  # the chunk was let in all the same; the next one asks again
         try:
             await written
         except HeraldError:
@@ -167,7 +162,8 @@ async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Ha
     stack.push_async_callback(writer.close)
     table = physical_name(prefix, CONNECTIONS.name)
     limit = settings.max_audio_chunks_per_second
-    doors = Doors(await clients.get("dynamodb"), table, limit, secrets.token_hex(4), now_ms)
+    dynamodb = await clients.get("dynamodb")
+    doors = Doors(dynamodb, table, limit, secrets.token_hex(4), now_ms, lambda: metrics.add("DynamoDBErrors"))
 
     async def posts() -> Posts:
         return Posts(await clients.get("apigatewaymanagementapi"))

@@ -8,7 +8,7 @@ import pytest
 from gateway.admission import Connection
 from gateway.tables import Tables
 from ingest.admission import Door
-from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, REFRESH_AFTER_MS, STALE_LEDGER_MS, Doors, Entry
+from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, STALE_LEDGER_MS, Doors, Entry
 from ingest.rate import LEASE_MS, Verdict, Window
 from streams.errors import HeraldError, TimedOut, Unavailable
 
@@ -22,11 +22,22 @@ class Instance:
     def __init__(self, client: Any, prefix: str, limit: int = 50, name: str = "a") -> None:
         self._client = client
         self.now_ms = T0
-        self.trips = 0
-        self.doors = Doors(self, f"{prefix}-Connections", limit, name, lambda: self.now_ms)
+        self.trips = self.failures = 0
+        self._is_failing = False
+        self.doors = Doors(self, f"{prefix}-Connections", limit, name, lambda: self.now_ms, self._note_failure)
+
+    def fail_once(self) -> None:
+        self._is_failing = True
+
+    def _note_failure(self) -> None:
+        self.failures += 1
 
     async def update_item(self, **arguments: Any) -> Any:
         self.trips += 1
+        if self._is_failing:
+            self._is_failing = False
+            await asyncio.sleep(0)
+            raise TimeoutError
         return await self._client.update_item(**arguments)
 
     async def take(self, connection_id: str = "c1") -> bool:
@@ -72,19 +83,67 @@ async def test_a_shut_door_is_seen_within_the_bound(instance: Instance, tables: 
     assert instance.trips == 2
 
 
-async def test_refreshed_ahead_no_chunk_waits(instance: Instance) -> None:
-    await instance.take()
-    entry = await entry_of(instance.doors, "c1")
-    assert instance.doors.refresh_ahead("c1", entry) is None
-    instance.now_ms += REFRESH_AFTER_MS
-    refresh = instance.doors.refresh_ahead("c1", entry)
-    assert refresh is not None
-    assert instance.doors.refresh_ahead("c1", entry) is not refresh
-    await refresh
+async def speak(instance: Instance) -> int:
+    """A chunk, and the answer to what it had asked ahead; how often the chunk itself had to ask."""
     trips = instance.trips
-    instance.now_ms += LEASE_MS - 1
-    await entry_of(instance.doors, "c1")
-    assert instance.trips == trips
+    entry = await entry_of(instance.doors, "c1")
+    waited_for = instance.trips - trips
+    instance.doors.refresh_ahead("c1", entry)
+    if entry.asking is not None:
+        await entry.asking
+    return waited_for
+
+
+@pytest.mark.parametrize("interval_ms", [20, 50, 100, 200])
+async def test_at_any_even_pace_no_chunk_waits(instance: Instance, interval_ms: int) -> None:
+    waited_for = []
+    for _ in range(50):
+        waited_for.append(await speak(instance))
+        instance.now_ms += interval_ms
+    assert not any(waited_for[3:])  # by then the pace is known
+    asked_each_ms = LEASE_MS - LEASE_MS % interval_ms
+    assert instance.trips <= 50 * interval_ms / asked_each_ms + 4
+
+
+async def test_chunks_that_come_unevenly_do_not_wait_either(instance: Instance) -> None:
+    waited_for = []
+    for gap_ms in [100, 80, 120, 95, 105, 70, 130, 100] * 5:
+        instance.now_ms += gap_ms
+        waited_for.append(await speak(instance))
+    assert not any(waited_for[3:])
+
+
+async def test_one_who_speaks_rarely_is_not_asked_for_twice(instance: Instance) -> None:
+    for _ in range(5):
+        assert await speak(instance) == 1
+        instance.now_ms += LEASE_MS + 1
+    assert instance.trips == 5
+
+
+async def test_a_question_on_its_way_is_not_asked_again(instance: Instance) -> None:
+    for _ in range(2):
+        await speak(instance)
+        instance.now_ms += 100
+    entry, trips = await entry_of(instance.doors, "c1"), instance.trips
+    for _ in range(3):
+        instance.doors.refresh_ahead("c1", entry)
+    assert entry.asking is not None
+    await entry.asking
+    assert instance.trips == trips + 1
+
+
+async def test_what_failed_on_its_way_is_asked_again_by_whoever_needs_it(instance: Instance) -> None:
+    """An instance may have been frozen with a question on its way, which then has failed for long."""
+    for _ in range(2):
+        await speak(instance)
+        instance.now_ms += 100
+    entry = await entry_of(instance.doors, "c1")
+    instance.fail_once()
+    instance.doors.refresh_ahead("c1", entry)
+    instance.now_ms += LEASE_MS
+    assert entry.is_asking
+    assert await instance.take()
+    assert instance.failures == 1
 
 
 async def test_chunks_at_once_share_a_round_trip(instance: Instance) -> None:
