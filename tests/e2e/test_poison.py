@@ -25,7 +25,8 @@ from tests.e2e.whole_stack import WholeStack, described
 
 BOUND_MS: Final = 20_000
 """Generous: this is no measurement, and a busy machine is slow with and without poison."""
-KEPT_WITHIN_S: Final = 30.0
+KEPT_WITHIN_S: Final = 150.0
+"""Each stage keeps them one after another; on a busy machine a quarter was left after 30 s."""
 FIXED: Final = (
     "import runpy, streams.records as records; records.VERSION += 1;"
     " runpy.run_module('stages.translate', run_name='__main__')"
