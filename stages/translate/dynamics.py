@@ -1,8 +1,8 @@
 """How a span was said: follows the emotions stream, and keeps its last minute (rows E3, E4).
 
 Every shard is followed, whoever owns the transcripts: an emotion frame is some 200 bytes twice a second, and following
-all needs no knowledge of leases. Emotion never holds speech up: the wait for a span's last frame is bounded, and after
-it the answer is what is there, or neutral.
+all needs no knowledge of leases. Emotion never holds speech up: the wait for a span's frames is bounded, and after it
+the answer is what is there, or neutral.
 """
 
 import asyncio
@@ -23,6 +23,9 @@ MAX_SESSIONS: Final = 1_000
 """Sessions remembered, twice row N9's ceiling; the one that has been silent longest goes first."""
 MAX_FRAMES: Final = 240
 """Of one session: twice a minute's, in case its frames come faster than one in 500 ms."""
+MISSING_PART: Final = 4
+"""Of a span this part may be missing: a mean over three quarters of a clause says how it was said, and its last words
+lie in a frame that may not have ended yet."""
 RESTART_S: Final = 1.0
 
 
@@ -60,7 +63,7 @@ class Frames:
 
 
 class DynamicsOfSpans:
-    """A `Service`. ttl_ms: older frames are not used. wait_ms: the longest wait for the end of a span."""
+    """A `Service`. ttl_ms: older frames are not used. wait_ms: the longest wait for most of a span."""
 
     name = DYNAMICS
 
@@ -90,9 +93,10 @@ class DynamicsOfSpans:
     async def perform(self, session_id: str, request: Request, replies: Replies) -> FoundDynamics:
         """The span's dynamics, from its frames as far as they come in time."""
         assert isinstance(request, FindDynamics)
+        enough_ms = request.end_ms - (request.end_ms - request.start_ms) // MISSING_PART
         try:
             async with asyncio.timeout(self._wait_s), self._news:
-                await self._news.wait_for(lambda: self._frames.known_to_ms(session_id) >= request.end_ms)
+                await self._news.wait_for(lambda: self._frames.known_to_ms(session_id) >= enough_ms)
         except TimeoutError:
             self._count("EmotionCacheMisses")
         found = dynamics(self._frames.recent(session_id, _now_ms()), request.start_ms, request.end_ms)

@@ -12,7 +12,7 @@ class TranslateSettings(msgspec.Struct, frozen=True):
     """Read from the environment by `streams.settings.load`, each field under its name in capitals.
 
     enable_emotion_detection: "false" speaks neutrally and asks nobody (row E4). emotion_cache_ttl_seconds: older
-    emotions are not used. emotion_wait_ms: how long speech waits for the emotion of its last moments. listeners_ttl_ms:
+    emotions are not used. emotion_wait_ms: how long speech waits for the emotion of its span. listeners_ttl_ms:
     how stale the languages with a listener may be (row W9 wants changes within 500). clauses_ahead: clauses of one
     language of one session under way at once. translate_terminology: the name of a custom terminology, or empty.
     lag_partials_s, lag_speech_s, lag_resume_s: how late partials and speech may be, and speech once some was left out

@@ -29,17 +29,35 @@ def test_frames_are_kept_for_their_time_and_number() -> None:
     assert frames.known_to_ms(SESSION) == 0
 
 
-async def test_frames_of_a_stream_are_found_by_span(kinesis: Any) -> None:
-    await kinesis.create_stream(StreamName="emotions", ShardCount=2)
-    await kinesis.get_waiter("stream_exists").wait(StreamName="emotions", WaiterConfig={"Delay": 0.05})
-    service = DynamicsOfSpans(kinesis, "emotions", ttl_ms=60_000, wait_ms=10_000)
+async def following(kinesis: Any, stream: str) -> DynamicsOfSpans:
+    """A service on a new stream, that waits for as long as a test may take."""
+    await kinesis.create_stream(StreamName=stream, ShardCount=2)
+    await kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 0.05})
+    service = DynamicsOfSpans(kinesis, stream, ttl_ms=60_000, wait_ms=60_000)
     service.start()
+    return service
+
+
+async def test_frames_of_a_stream_are_found_by_span(kinesis: Any) -> None:
+    service = await following(kinesis, "emotions")
     asked = asyncio.create_task(service.perform(SESSION, FindDynamics(500, 1_000), ignore))
     for i, level_db in enumerate((-10.0, -30.0, -10.0)):
         data = encode(frame(i * 500, level_db=level_db))
         await kinesis.put_record(StreamName="emotions", Data=data, PartitionKey=SESSION)
     found = (await asked).dynamics  # it waits for the end of the span
     assert found.level_db == pytest.approx(-30.0)
+    await service.close()
+
+
+async def test_a_span_is_not_held_up_by_its_last_moments(kinesis: Any) -> None:
+    """A frame is not there before it has ended; most of the span says how it was said."""
+    service = await following(kinesis, "emotions-in-time")
+    asked = asyncio.create_task(service.perform(SESSION, FindDynamics(0, 2_000), ignore))
+    for i in range(3):
+        assert not asked.done()
+        data = encode(frame(i * 500, level_db=-30.0))
+        await kinesis.put_record(StreamName="emotions-in-time", Data=data, PartitionKey=SESSION)
+    assert (await asked).dynamics.level_db == pytest.approx(-30.0)
     await service.close()
 
 
