@@ -32,6 +32,9 @@ PULSE_S: Final = 0.05
 """How soon a process notices that its daemon has died."""
 LOOKS_PER_FAILOVER: Final = 10
 """Looks at the lease's row in the time that it lasts; the KCL renews three times in it."""
+LOOKS_WITHOUT_RENEWAL: Final = 2 * LOOKS_PER_FAILOVER
+"""After these the lease is lost for the daemon too, which drops what it could not renew in time. It does not say so
+before the call that it waits for has returned, and that may wait for the renewal."""
 EXIT_FAILED: Final = 1
 RUN: Final = "HERALD_RUN"
 """The variable that tells a daemon's processes which life of their worker it is."""
@@ -109,11 +112,14 @@ class KclShard(ShardWork):
             await self._note_reading()
         if behind_ms < 1000 * READ_LATE_S:
             runtime.reading.confirm(time.monotonic())
-        await runtime.prepare(dict.fromkeys(stored.key for stored in records))
-        for stored in records:
-            if not await self._give(runtime, stored):
-                return
-            self._last = stored.position
+        try:
+            await runtime.prepare(dict.fromkeys(stored.key for stored in records))
+            for stored in records:
+                if not await self._give(runtime, stored):
+                    return
+                self._last = stored.position
+        except LeaseLost:
+            return  # it is quiet, and the daemon will say so too
 
     async def _note_reading(self) -> None:
         try:
@@ -183,9 +189,14 @@ class KclShard(ShardWork):
         await asyncio.shield(runtime.failed)
 
     async def _watch(self) -> None:
-        """Look at the lease until it is lost; a renewal that is new came after the look before."""
+        """Look at the lease until it is lost; a renewal that is new came after the look before.
+
+        Looks are counted, and not time: a process that was frozen must first look again.
+        """
         counter = self._claim.lease.counter
-        while True:
+        looks = 0
+        while looks < LOOKS_WITHOUT_RENEWAL:
+            looks += 1
             await asyncio.sleep(self._options.failover_s / LOOKS_PER_FAILOVER)
             asked_s = time.monotonic()
             try:
@@ -196,9 +207,10 @@ class KclShard(ShardWork):
                 self._equipment.log.warning("lease", "trying again", shard=self._shard.shard_id, code=error.code)
                 continue
             if found.lease.counter != counter:
-                counter = found.lease.counter
+                counter, looks = found.lease.counter, 0
                 self._fence.confirm(self._asked_s)
             self._asked_s = asked_s
+        raise LeaseLost("it has not been renewed for long")
 
     async def _pulse(self) -> None:
         """End with the daemon, however it ended: whoever comes next begins anew."""

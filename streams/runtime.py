@@ -348,10 +348,15 @@ class ShardRuntime:
         self._do(self._driver.on_saved(deed.session_id, deed.ordinal))
 
     async def _insist(self, deed: Callable[[], Coroutine[Any, Any, Any]], doing: str) -> Any:
-        """Do it until it is done: without it nothing may go on. Raises errors that no retry mends."""
+        """Do it until it is done: without it nothing may go on.
+
+        Raises errors that no retry mends, and LeaseLost once the shard's work has been stopped.
+        """
         failures = 0
         while True:
             while not self._may_go():
+                if self._stopped:
+                    raise LeaseLost(f"{doing}: the work was stopped")
                 await asyncio.sleep(LOOK_EVERY_S)
             try:
                 return await deed()

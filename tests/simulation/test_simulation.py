@@ -25,6 +25,8 @@ FOUND = {
     ("shard", 17): "an emit overtook the burial of the input before it",
     ("shard", 25): "after a reshard or a restart a session's snapshot was refused for ever",
     ("shard", 31): "a breaker whose callers were gone stopped reading for ever",
+    ("shard", 10531): "the KCL's process waited for a renewal, and the daemon for the process, for ever",
+    ("shard", 12120): "the same at a shard's end",
     ("pipeline", 171): "a clause begun before a restore went on with another prosody, and its parts did not fit",
 }
 """World and seed of schedules that found a bug, and what it was."""

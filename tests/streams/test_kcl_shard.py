@@ -145,6 +145,17 @@ async def test_with_a_frozen_daemon_it_does_nothing_until_a_renewal_is_seen(rig:
         assert not shard.is_quiet
 
 
+async def test_waiting_for_a_renewal_in_vain_it_lets_go_of_the_daemons_call(rig: Rig) -> None:
+    """The daemon, which could not renew, says so only when its call has returned."""
+    async with rig.process() as shard:
+        await until(lambda: is_closed(shard))
+        async with asyncio.timeout(4 * FAILOVER_S):
+            await shard.take([stored(0)], 0)
+        assert shard.is_quiet
+        assert shard.watermark() is None
+        assert await rig.copied() == []
+
+
 async def is_closed(shard: KclShard) -> bool:
     return not shard._fence.holds(time.monotonic())
 
