@@ -135,7 +135,7 @@ def receipts_of(rows: Iterable[Seen]) -> Iterable[tuple[Seen, Receipt]]:
 
 def is_skipped(record: SpeechPart | Receipt) -> bool:
     """Whether it says that a clause was left unspoken because it was too late (row S8)."""
-    return bool(getattr(record, "skipped_by", ""))
+    return record.skipped_by != ""
 
 
 def end_of(rows: Iterable[Seen]) -> Seen | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from streams.records import Word
 from tests.simulation.engines import REFUSED_WORD
 from tests.simulation.network import Trouble
-from tests.simulation.plan import AWAITS, Event
+from tests.simulation.plan import AWAITS, Event, some_trouble
 from tests.stages.transcribe.simulated import Habits, Talk
 
 STAGES = ("transcribe", "translate", "broadcast")
@@ -119,13 +119,7 @@ def _event(rng: random.Random, ends_s: float) -> Event:
     (deed,) = rng.choices([deed for deed, _ in _DEEDS], [weight for _, weight in _DEEDS])
     draw = rng.random
     often = rng.choice((0.1, 0.3, 0.6))
-    trouble = Trouble(
-        throttled=often * draw() * (draw() < 0.5),
-        broken=often * draw() * (draw() < 0.5),
-        timed_out=often * draw() * (draw() < 0.6),
-        slow=often * (draw() < 0.5),
-        away=draw() < 0.15,
-    )
+    trouble = some_trouble(rng, often)
     lasts_s = rng.choice((0.3, 1.0, 4.0, 8.0)) * (0.5 + draw())
     where = rng.choice(AWAITS) if deed.endswith(" at") else rng.choice(STAGES)
     if deed.endswith(" at") and draw() < 0.7:

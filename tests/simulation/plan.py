@@ -184,17 +184,23 @@ def _theme(rng: random.Random) -> list[Event]:
             return []
 
 
-def _event(rng: random.Random) -> Event:
-    (deed,) = rng.choices([deed for deed, _ in _DEEDS], [weight for _, weight in _DEEDS])
+def some_trouble(rng: random.Random, often: float) -> Trouble:
+    """What the network or a service does to requests; often: at the most so probable each."""
     draw = rng.random
-    often = rng.choice((0.1, 0.3, 0.7))
-    trouble = Trouble(
+    return Trouble(
         throttled=often * draw() * (draw() < 0.5),
         broken=often * draw() * (draw() < 0.5),
         timed_out=often * draw() * (draw() < 0.6),
         slow=often * (draw() < 0.5),
         away=draw() < 0.15,
     )
+
+
+def _event(rng: random.Random) -> Event:
+    (deed,) = rng.choices([deed for deed, _ in _DEEDS], [weight for _, weight in _DEEDS])
+    draw = rng.random
+    often = rng.choice((0.1, 0.3, 0.7))
+    trouble = some_trouble(rng, often)
     lasts_s = rng.choice((0.3, 1.0, 4.0, 8.0)) * (0.5 + draw())
     where = rng.choice(AWAITS) if deed.endswith(" at") else f"session-{rng.randrange(4)}" if deed == "hang" else ""
     at_s = TRAFFIC_S * (1 + (deed == "expire")) * draw()
