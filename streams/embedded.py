@@ -196,9 +196,11 @@ class ShardWork:
         """Work the shard off, until it ends, the lease is lost, or the worker stops."""
         loop = asyncio.get_running_loop()
         keeper: asyncio.Task[bool] = loop.create_task(self._keep())
+        tasks = [keeper]
         try:
             runtime = self._runtime = await self._open()
             reader: asyncio.Task[bool] = loop.create_task(self._read(runtime))
+            tasks.append(reader)
             watched: list[asyncio.Future[Any]] = [reader, keeper, runtime.failed]
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if not reader.done():
@@ -214,8 +216,9 @@ class ShardWork:
         except LeaseLost:
             self._equipment.log.warning("lease", "lost", shard=self._shard.shard_id)
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if self._runtime is not None:
                 await self._runtime.stop()
 
