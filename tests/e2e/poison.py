@@ -206,6 +206,16 @@ def client(stack: WholeStack, service: str) -> Any:
     )
 
 
+def letters(dynamo: Any) -> dict[str, bytes]:
+    """All there are, put together."""
+    parts: dict[str, dict[int, bytes]] = {}
+    for page in dynamo.get_paginator("scan").paginate(TableName="herald-DeadLetters", ConsistentRead=True):
+        for row in page["Items"]:
+            if row["part"]["S"].isdigit():
+                parts.setdefault(row["id"]["S"], {})[int(row["part"]["S"])] = row["data"]["B"]
+    return {its_id: b"".join(rows[number] for number in sorted(rows)) for its_id, rows in parts.items() if 0 in rows}
+
+
 def write(kinesis: Any, rows: Sequence[Poison]) -> dict[str, bytes]:
     """Write them all; the ids of the letters that there must be, with their bytes."""
     refused: dict[str, bytes] = {}

@@ -20,7 +20,7 @@ from ops.listener import Listener
 from ops.paths import PROJECT
 from ops.speaker import Speaker
 from streams.records import VERSION, Transcript, Word, encode
-from tests.e2e.poison import client, hold
+from tests.e2e.poison import client, hold, letters
 from tests.e2e.whole_stack import WholeStack, described
 
 BOUND_MS: Final = 20_000
@@ -32,16 +32,6 @@ FIXED: Final = (
     " runpy.run_module('stages.translate', run_name='__main__')"
 )
 """The next release of a stage: it reads a version more."""
-
-
-def letters(dynamo: Any) -> dict[str, bytes]:
-    """All there are, put together."""
-    parts: dict[str, dict[int, bytes]] = {}
-    for page in dynamo.get_paginator("scan").paginate(TableName="herald-DeadLetters", ConsistentRead=True):
-        for row in page["Items"]:
-            if row["part"]["S"].isdigit():
-                parts.setdefault(row["id"]["S"], {})[int(row["part"]["S"])] = row["data"]["B"]
-    return {its_id: b"".join(rows[number] for number in sorted(rows)) for its_id, rows in parts.items() if 0 in rows}
 
 
 async def test_a_thousand_poison_records_harm_nobody_and_are_kept(tone_stack: WholeStack) -> None:
