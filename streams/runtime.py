@@ -31,6 +31,11 @@ TICK_S: Final = 0.02
 TICKS_TO_LOOK_AFTER: Final = 10
 """How many ticks until snapshots and idle sessions are looked after, timer or not."""
 MAX_SAVES_IN_FLIGHT: Final = 8
+MAX_WAITING_BYTES: Final = 16 << 20
+"""Of records that wait to be written or buried, and of what cannot be read: with more, reading pauses. A page has 10 MB
+at the most."""
+ROW_BYTES: Final = 1_000
+"""What a waiting record takes besides its own bytes."""
 KEEP_EMITTED_MS: Final = 60_000
 """How far past its opening a shard is read until what was emitted before, by sessions that have not come back, is
 forgotten. Their snapshots were taken when nothing was under way any more."""
@@ -94,7 +99,8 @@ class ShardRuntime:
         self._firsts: dict[str, Position] = {}  # by shard, in the order of reading: what was given first
         self._catch_up: asyncio.Task[None] | None = None
         self._covered: dict[str, Position] = {}
-        self._puts: dict[asyncio.Future[Position], None] = {}
+        self._puts: dict[asyncio.Future[Position], int] = {}  # with their sizes
+        self._waiting_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._saves = asyncio.Semaphore(MAX_SAVES_IN_FLIGHT)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,7 +119,8 @@ class ShardRuntime:
         """Whether to read on."""
         now_ms = _now_ms()
         breakers = self._equipment.breakers.values()
-        return self._driver.wants_input() and not any(breaker.stops_reading(now_ms) for breaker in breakers)
+        has_room = self._waiting_bytes < MAX_WAITING_BYTES and self._driver.wants_input()
+        return has_room and not any(breaker.stops_reading(now_ms) for breaker in breakers)
 
     def checkpoint(self) -> Position | None:
         """The last position from which a restart loses nothing."""
@@ -139,6 +146,7 @@ class ShardRuntime:
                 self._emitted.clear()
             if isinstance(record, Failure):
                 self._driver.hold(stored.position)
+                self._waiting_bytes += len(stored.data) + ROW_BYTES
                 self._spawn(self._bury_unread(stored, record))
                 continue
             self._firsts.setdefault(stored.position.shard_id, stored.position)
@@ -254,8 +262,10 @@ class ShardRuntime:
         for deed in deeds:
             match deed:
                 case Put(session_id, record):
-                    put = self._equipment.writer.put(session_id, encode(record), self._may_go)
-                    self._puts[put] = None
+                    data = encode(record)
+                    put = self._equipment.writer.put(session_id, data, self._may_go)
+                    self._puts[put] = len(data) + ROW_BYTES
+                    self._waiting_bytes += self._puts[put]
                     put.add_done_callback(functools.partial(self._on_put, session_id))
                 case Perform(session_id, call):
                     self._calls.start(session_id, call)
@@ -274,7 +284,7 @@ class ShardRuntime:
                     self._equipment.metrics.add(metric, value, unit)
 
     def _on_put(self, session_id: str, put: "asyncio.Future[Position]") -> None:
-        self._puts.pop(put, None)
+        self._waiting_bytes -= self._puts.pop(put)
         if self._stopped or put.cancelled():
             return
         error = put.exception()
@@ -320,6 +330,7 @@ class ShardRuntime:
 
     async def _bury_unread(self, stored: StoredRecord, failure: Failure) -> None:
         await self._insist(lambda: self._equipment.dead_letters.bury(stored, failure, unread=True), "burying a record")
+        self._waiting_bytes -= len(stored.data) + ROW_BYTES
         self._note_burial(None, failure)
         self._driver.release(stored.position)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -16,7 +17,7 @@ from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
 from streams.policy import Breaker
 from streams.records import AudioChunk, SessionEvent, decode, encode
-from streams.runtime import HELD_UP_S, Emitted, Equipment, ShardRuntime
+from streams.runtime import HELD_UP_S, MAX_WAITING_BYTES, Emitted, Equipment, ShardRuntime
 from streams.snapshots import Snapshot, Snapshots
 from streams.stage import Effect, Position, StageBuilder
 from streams.telemetry import Log, Metrics
@@ -93,6 +94,49 @@ async def test_what_cannot_be_read_is_kept_with_its_reason_and_the_shard_goes_on
     assert wrong_key is not None
     assert wrong_key.failure.code == "WrongKey"
     assert await bench.copied() == [0, 3]
+
+
+async def test_rubbish_that_the_store_cannot_keep_yet_does_not_fill_the_memory(bench: Bench) -> None:
+    runtime = bench.open()
+    goes_on = asyncio.Event()
+    bury = bench.dead_letters.bury
+
+    async def bury_late(*arguments: Any, **named: Any) -> str:
+        await goes_on.wait()
+        return await bury(*arguments, **named)
+
+    bench.dead_letters.bury = bury_late  # type: ignore[method-assign]
+    rubbish = b"\xc1" * 300_000
+    count = MAX_WAITING_BYTES // len(rubbish)
+    await runtime.give([stored(n, rubbish) for n in range(count)])
+    assert runtime.wants_input()
+    await runtime.give([stored(count, rubbish)])
+    assert not runtime.wants_input()
+    goes_on.set()
+    await until(runtime.wants_input)
+    await runtime.stop()
+
+
+async def test_what_the_output_cannot_take_yet_does_not_fill_the_memory(bench: Bench) -> None:
+    runtime = bench.open()
+    goes_on = asyncio.Event()
+    put_records = bench.kinesis.put_records
+
+    async def put_late(**arguments: Any) -> Any:
+        await goes_on.wait()
+        return await put_records(**arguments)
+
+    with patch.object(bench.kinesis, "put_records", put_late), patch("streams.runtime.MAX_WAITING_BYTES", 500_000):
+        for number in range(5):
+            await runtime.give([stored(number, encode(chunk_of(f"s{number}", 100_000)), key=f"s{number}")])
+            assert runtime.wants_input() == (number < 4)
+        goes_on.set()
+        await until(runtime.wants_input)
+    await runtime.stop()
+
+
+def chunk_of(session_id: str, pcm_bytes: int) -> AudioChunk:
+    return AudioChunk(session_id=session_id, connection="c", admitted_at_ms=0, pcm=bytes(pcm_bytes), sequence=0)
 
 
 async def test_rubbish_at_the_end_of_a_batch_is_not_ahead_of_what_stands_before_it(bench: Bench) -> None:
