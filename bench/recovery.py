@@ -48,7 +48,7 @@ SNAPSHOT_BAR_BYTES = 40_000
 RATE = 1_000
 COPIED_S = 6
 SPEAKERS = 25
-"""What a shard takes at 40 chunks/s each; so each one's snapshot is stored every 2.5 s."""
+"""What a shard takes at 40 chunks/s each; so each one's snapshot is stored every 4 s."""
 PAGES_PER_S = 4
 HANGS_S = 6.0
 CAUGHT_UP_BAR_S = 20.0

@@ -17,9 +17,9 @@ from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reje
 from streams.watermark import Watermark
 
 SNAPSHOT_EVERY_MS: Final = 1_000
-SAVES_PER_S: Final = 10
-"""Snapshots that a shard stores at the most: a shard takes 31 speakers by bytes, so each is stored about every 3 s, and
-storing costs a stage about 1 % of a core (0.75 ms a write)."""
+SAVES_PER_S: Final = 6
+"""Snapshots that a shard stores at the most: a shard takes 31 speakers by bytes, so each is stored about every 5 s. A
+write costs a stage 0.75 to 3 ms, by the machine and its day."""
 MAX_CANDIDATES: Final = 64
 """Snapshots that wait for their inputs to be done: a result spans 30 s at most, so 64 s is ample."""
 IDLE_MS: Final = 120_000

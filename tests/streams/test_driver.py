@@ -360,7 +360,7 @@ def test_a_restored_session_saves_again_without_passing_inputs_it_has_not_seen()
 
 
 def test_a_shard_stores_its_sessions_in_turn_and_no_faster_than_its_pace() -> None:
-    names = [f"s{n}" for n in range(40)]
+    names = [f"s{n}" for n in range(4 * SAVES_PER_S)]
     driver, _ = driver_with(copy, *names)
     for n, name in enumerate(names):
         driver.on_input(given(n, name), 10, 0)
