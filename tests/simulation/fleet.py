@@ -64,6 +64,7 @@ class Fleet:
         self._names = self._starts = 0
         self._lives: list[Life] = []
         self.release = 1
+        self._is_over = False
 
     def start(self, worker_id: str | None = None) -> None:
         """Start a worker, under a new id or one from before."""
@@ -130,7 +131,7 @@ class Fleet:
         self.ground.loop.create_task(self.ground.loop.kill(process))  # a program ends with its worker
         if isinstance(error, ChildGone):  # its supervisor starts it again
             self.ground.faults["a child took its daemon with it"] += 1
-            self.ground.loop.call_later(FAILOVER_S / 3, self.start, worker_id)
+            self.ground.loop.call_later(FAILOVER_S / 3, self._start_again, worker_id)
             return
         if isinstance(error, DuplicateWorker):
             self.ground.faults["of two under one id, the older ended"] += 1
@@ -140,6 +141,10 @@ class Fleet:
             self.start()  # its supervisor has the new release by now
             return
         self.ground.breach(f"{process.name} ended with {error!r} at {self.ground.loop.time():.1f} s")
+
+    def _start_again(self, worker_id: str) -> None:
+        if not self._is_over:
+            self.start(worker_id)
 
     def alive(self) -> list[Life]:
         """The workers at work, paused ones too."""
@@ -231,6 +236,7 @@ class Fleet:
 
     async def stop_all(self) -> None:
         """SIGTERM to all: they drain, and let go of their leases."""
+        self._is_over = True
         alive = self.alive()
         for life in alive:
             life.worker.stop()
