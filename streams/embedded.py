@@ -14,9 +14,9 @@ from streams.errors import DuplicateWorker, HeraldError, LeaseLost, NotFound
 from streams.fence import Fence
 from streams.kinesis import Shard, StoredRecord, get_iterator, get_page, is_expired_iterator, list_shards
 from streams.leases import SHARD_END, TRIM_HORIZON, Lease, Leases
-from streams.recovery import first_arrival_ms, merge_rests, read_emitted, rest_of
+from streams.recovery import Emitted, first_arrival_ms, merge_rests, read_emitted, rest_of
 from streams.resources import DRAIN_S
-from streams.runtime import Emitted, Equipment, ShardRuntime
+from streams.runtime import Equipment, ShardRuntime
 from streams.telemetry import place_of
 
 READS_PER_S: Final = 4.0
@@ -338,7 +338,6 @@ class ShardWork:
                     if not sure:  # an answer was lost: the counter may be one further
                         self._lease = await self._leases.confirm(self._lease)
                         sure = True
-                        self._fence.confirm(now)
                     if now - renewed_at >= self._options.failover_s / 3:
                         sure = False
                         self._lease = await self._leases.renew(self._lease)
@@ -378,7 +377,7 @@ class ShardWork:
             try:
                 async with self._lock:  # between two tries the keeper may renew the lease
                     if not self._fence.holds(asked_s := time.monotonic()):
-                        self._lease = await self._leases.confirm(self._lease)
+                        self._lease = await self._leases.renew(await self._leases.confirm(self._lease))
                         self._fence.confirm(asked_s)
                     return await deed()
             except HeraldError as error:

@@ -24,7 +24,7 @@ class Fence:
         self._confirmed_s = confirmed_s
 
     def confirm(self, sent_s: float) -> None:
-        """A renewal (or reading the lease's row, and finding it ours) that was sent then was successful."""
+        """A renewal that was sent then was successful. To find the row ours is not enough: it stops nobody's clock."""
         self._confirmed_s = max(self._confirmed_s, sent_s)
 
     def holds(self, now_s: float) -> bool:

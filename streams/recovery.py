@@ -1,20 +1,26 @@
-"""What a new owner of a shard must know before it goes on: where to read, and what had been written already."""
+"""What a new owner of a shard must know: where to read, what is there, and what had been written already."""
 
 import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from streams.errors import BadRecord, NotFound, Throttled
-from streams.kinesis import Page, Shard, get_iterator, get_page, list_shards
-from streams.records import decode
-from streams.runtime import Emitted
+from streams.errors import BadRecord, Failure, NotFound, Throttled
+from streams.kinesis import Page, Shard, StoredRecord, get_iterator, get_page, list_shards
+from streams.records import Record, decode
 from streams.stage import Position
 
 LOOK_BACK_MS: Final = 60_000
 """How long before the last settled input an emit may lie that its session's snapshot does not hold yet: a snapshot
 follows within seconds of an emit, or as soon as its inputs are done (35 s at the most)."""
 READ_AGAIN_S: Final = 0.25
+
+
+class Emitted(NamedTuple):
+    """Something that this stage had written before this owner came."""
+
+    place: Position
+    record: Record
 
 
 def rest_of(starts: dict[str, int], settled: Position | None) -> dict[str, int]:
@@ -96,3 +102,14 @@ async def _page(kinesis: Any, shard_id: str, iterator: str, limit: int = 10_000)
             return await get_page(kinesis, shard_id, iterator, limit)
         except Throttled:
             await asyncio.sleep(READ_AGAIN_S)
+
+
+def read_record(stored: StoredRecord) -> Record | Failure:
+    """What a stream's record says, or why nobody can be given it."""
+    try:
+        record = decode(stored.data)
+    except BadRecord as error:
+        return error.as_failure()
+    if record.session_id != stored.key:
+        return Failure("WrongKey", "the partition key is not the record's session id", retryable=False)
+    return record

@@ -14,14 +14,15 @@ from streams.calls import Calls
 from streams.catch_up import CatchUp, InputLog
 from streams.dead_letters import DeadLetters
 from streams.driver import Bury, Deed, Driver, Forget, GiveUp, Perform, Put, Save
-from streams.errors import BadRecord, Failure, HeraldError, LeaseLost
+from streams.errors import Failure, HeraldError, LeaseLost
 from streams.fence import LOOK_EVERY_S, Fence
 from streams.isolation import Isolated
 from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
 from streams.parking import Place
 from streams.policy import Breaker, backoff_ms
-from streams.records import Record, decode, encode
+from streams.records import encode
+from streams.recovery import Emitted, read_record
 from streams.snapshots import Snapshot, Snapshots
 from streams.stage import Count, Input, Position, Reply, Service, StageBuilder
 from streams.telemetry import Log, Metrics, place_of
@@ -57,13 +58,6 @@ class Equipment(NamedTuple):
     log: Log
     metrics: Metrics
     source: InputLog | None = None
-
-
-class Emitted(NamedTuple):
-    """Something that this stage had written before this owner came."""
-
-    place: Position
-    record: Record
 
 
 class ShardRuntime:
@@ -136,7 +130,7 @@ class ShardRuntime:
 
     async def give(self, records: Sequence[StoredRecord]) -> None:
         """Take records in the order of the shard. Raises HeraldError when snapshots cannot be loaded."""
-        decoded = [(stored, _decode(stored)) for stored in records]
+        decoded = [(stored, read_record(stored)) for stored in records]
         await self._admit(dict.fromkeys(record.session_id for _, record in decoded if not isinstance(record, Failure)))
         for stored, record in decoded:
             if self._stopped:
@@ -208,7 +202,7 @@ class ShardRuntime:
             if self._stopped or not self.wants_input():
                 return False
             if self._driver.takes(stored.key, start, stored.position):
-                record = _decode(stored)
+                record = read_record(stored)
                 if not isinstance(record, Failure):  # else it was buried when the others were given theirs
                     now_ms = _now_ms()
                     self._records[stored.position] = stored
@@ -399,16 +393,6 @@ class ShardRuntime:
         if not isinstance(error, LeaseLost):
             self._equipment.log.error("shard", "the shard's work cannot go on", error=place_of(error))
         self._failed.set_exception(error)
-
-
-def _decode(stored: StoredRecord) -> Record | Failure:
-    try:
-        record = decode(stored.data)
-    except BadRecord as error:
-        return error.as_failure()
-    if record.session_id != stored.key:
-        return Failure("WrongKey", "the partition key is not the record's session id", retryable=False)
-    return record
 
 
 def _now_ms() -> int:

@@ -27,6 +27,7 @@ FOUND = {
     ("shard", 31): "a breaker whose callers were gone stopped reading for ever",
     ("shard", 10531): "the KCL's process waited for a renewal, and the daemon for the process, for ever",
     ("shard", 12120): "the same at a shard's end",
+    ("shard", 105866): "an owner that had only read that the lease was its own went on when another had taken it",
     ("pipeline", 171): "a clause begun before a restore went on with another prosody, and its parts did not fit",
 }
 """World and seed of schedules that found a bug, and what it was."""

@@ -17,7 +17,8 @@ from streams.journal import Journal
 from streams.kinesis import OrderedWriter, StoredRecord
 from streams.policy import Breaker
 from streams.records import AudioChunk, SessionEvent, decode, encode
-from streams.runtime import HELD_UP_S, MAX_WAITING_BYTES, Emitted, Equipment, ShardRuntime
+from streams.recovery import Emitted
+from streams.runtime import HELD_UP_S, MAX_WAITING_BYTES, Equipment, ShardRuntime
 from streams.snapshots import Snapshot, Snapshots
 from streams.stage import Effect, Position, StageBuilder
 from streams.telemetry import Log, Metrics
