@@ -15,12 +15,14 @@ from ops.chaos.watch import BreakerNews
 
 
 class Seen(NamedTuple):
-    """What was seen of a run. audits: of each session, from the streams. logs: where they are."""
+    """What was seen of a run. ended: stages that ended unasked. audits: of each session, from the streams. logs: where
+    they are."""
 
     plan: Plan
     runner: str
     sessions: Sequence[Session]
     deeds: Sequence[Deed]
+    ended: Sequence[str]
     letters: Sequence[Letter]
     audits: Sequence[Audit]
     memory_mib: dict[str, float]
@@ -95,7 +97,7 @@ def conclude(seen: Seen) -> report.Report:
         },
         memory_mib=seen.memory_mib,
         findings=found,
-        notes=[f"{described(deed.fault)}: {deed.note}" for deed in deeds if deed.note],
+        notes=[*(f"{described(deed.fault)}: {deed.note}" for deed in deeds if deed.note), *seen.ended],
         deeds=deeds,
         breaker_news=seen.breakers,
         logs=seen.logs,

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import aiohttp
@@ -26,6 +27,9 @@ DRAINED_WITHIN_S: Final = 20.0
 LOOK_EVERY_S: Final = 0.05
 TRIES: Final = 5
 AGAIN_AFTER_S: Final = 0.5
+STAND_BY_EVERY_S: Final = 1.0
+RUNS_WITHIN_S: Final = 90.0
+"""A stage that ended by itself is at work again by then, under either runner."""
 
 
 class Deed(msgspec.Struct, frozen=True):
@@ -38,12 +42,14 @@ class Deed(msgspec.Struct, frozen=True):
 
 
 class Deeds:
-    """All faults of one run. say: tells people."""
+    """All faults of one run. say: tells people. ended: stages that ended by themselves, and were started again."""
 
     def __init__(
         self, stack: Stack, paths: Paths, options: Options, sessions: Sequence[Session], say: Callable[[str], None]
     ) -> None:
         self.done: list[Deed] = []
+        self.ended: list[str] = []
+        self._held_down: Counter[str] = Counter()  # parts that a fault ends and starts
         self._stack = stack
         self._paths = paths
         self._options = options
@@ -83,17 +89,46 @@ class Deeds:
 
     # --- processes -----------------------------------------------------------------------------------------------
 
-    def _pid(self, part: str) -> int:
+    async def stand_by(self) -> None:
+        """Start stages again that have ended by themselves, as a service's scheduler does; until cancelled."""
+        while True:
+            await asyncio.sleep(STAND_BY_EVERY_S)
+            found = stack_file.read(self._paths)
+            parts = found.parts if found is not None else {}
+            for name in STAGE_NAMES:
+                if name in parts and parts[name].pid is None and not self._held_down[name]:
+                    odd = await self._restart(name)
+                    self.ended.append(f"{name} had ended by itself, and was started again{odd and ': ' + odd}")
+                    self._say(f"          {self.ended[-1]}")
+
+    @contextmanager
+    def _holding_down(self, part: str) -> Iterator[None]:
+        self._held_down[part] += 1
+        try:
+            yield
+        finally:
+            self._held_down[part] -= 1
+
+    def _pid(self, part: str) -> int | None:
         found = stack_file.read(self._paths)
-        pid = found.parts[part].pid if found is not None else None
-        if pid is None:
-            raise CommandError(f"{part} does not run")
+        status = found.parts.get(part) if found is not None else None
+        return status.pid if status is not None else None
+
+    async def _running(self, part: str) -> int:
+        """Its process' id, when it has one: another fault may have it down. Raises CommandError."""
+        began = time.monotonic()
+        while (pid := self._pid(part)) is None:
+            if time.monotonic() - began > RUNS_WITHIN_S:
+                raise CommandError(f"{part} does not run")
+            await asyncio.sleep(LOOK_EVERY_S)
         return pid
 
     async def _kill(self, fault: Fault) -> str:
-        os.kill(self._pid(fault.target), signal.SIGKILL)
-        await asyncio.sleep(fault.lasts_s)
-        return await self._restart(fault.target)
+        pid = await self._running(fault.target)
+        with self._holding_down(fault.target):
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(fault.lasts_s)
+            return await self._restart(fault.target)
 
     async def _restart(self, part: str) -> str:
         """Start it again, and wait until it is ready; what was odd. One that ends is started again, as services are."""
@@ -109,7 +144,7 @@ class Deeds:
         return "; ".join(odd)
 
     async def _freeze(self, fault: Fault) -> str:
-        group = self._pid(fault.target)  # each part leads a group: under the KCL the daemon and its children are in it
+        group = await self._running(fault.target)  # each part leads a group; a KCL daemon's children are in it
         os.killpg(group, signal.SIGSTOP)
         try:
             await asyncio.sleep(fault.lasts_s)
@@ -129,14 +164,19 @@ class Deeds:
     async def _rolling(self, fault: Fault) -> str:
         """Every stage in turn: a successor takes over, or it is told to stop and then started again."""
         roll = self._restart if fault.pick < 0.5 else self._stop_and_start
-        notes = [note for name in STAGE_NAMES if (note := await roll(name))]
-        return "; ".join(notes)
+        notes: list[str] = []
+        for name in STAGE_NAMES:
+            with self._holding_down(name):
+                notes.append(await roll(name))
+        return "; ".join(filter(None, notes))
 
     async def _stop_and_start(self, part: str) -> str:
         pid = self._pid(part)
+        if pid is None:
+            return await self._restart(part)
         began = time.monotonic()
         os.kill(pid, signal.SIGTERM)
-        while (found := stack_file.read(self._paths)) is not None and found.parts[part].pid == pid:
+        while self._pid(part) == pid:
             if time.monotonic() - began > DRAINED_WITHIN_S:
                 return f"{part} had not drained after {DRAINED_WITHIN_S:.0f} s; {await self._restart(part)}"
             await asyncio.sleep(LOOK_EVERY_S)

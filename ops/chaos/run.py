@@ -98,12 +98,13 @@ async def _hold(
     began = time.monotonic()
     token = await asyncio.to_thread(tokens.token, stack, "chaos")
     memory = watch.Memory(paths)
-    watching = asyncio.create_task(memory.watch())
+    beside = [asyncio.create_task(memory.watch())]
     try:
         async with AsyncExitStack() as open_things:
             sessions = await talks.gather(open_things, stack.url, token, chosen.talks, scripts)
             tell(f"{len(sessions)} sessions speak for {chosen.talk_s:.0f} s; {len(chosen.faults)} faults")
             deeds = Deeds(stack, paths, options, sessions, tell)
+            beside.append(asyncio.create_task(deeds.stand_by()))
             async with asyncio.TaskGroup() as group:
                 group.create_task(deeds.do(chosen.faults, time.monotonic()))
                 for session in sessions:
@@ -118,14 +119,18 @@ async def _hold(
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        for outcome in await asyncio.gather(*beside, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
     made = conclude(
         Seen(
             plan=chosen,
             runner=options.runner,
             sessions=sessions,
             deeds=deeds.done,
+            ended=deeds.ended,
             letters=letters,
             audits=[audit(one) for one in evidence.values()],
             memory_mib={"stages": memory.peak_mib} | memory.parts_mib,

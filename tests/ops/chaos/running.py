@@ -11,8 +11,10 @@ from ops.stack_file import PartStatus, Stack
 
 
 @contextmanager
-def running_stack(folder: Path, pids: Mapping[str, int], urls: Mapping[str, str] | None = None) -> Iterator[Paths]:
-    """The state folder of a stack whose parts have these process ids and addresses."""
+def running_stack(
+    folder: Path, pids: Mapping[str, int | None], urls: Mapping[str, str] | None = None
+) -> Iterator[Paths]:
+    """The state folder of a stack whose parts have these process ids and addresses; None: it has ended."""
     paths = Paths(folder)
     stack = Stack(
         pid=1,

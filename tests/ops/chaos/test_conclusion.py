@@ -63,6 +63,7 @@ def report(one: Session) -> Report:
             runner="embedded",
             sessions=[one],
             deeds=[kill],
+            ended=["broadcast had ended by itself, and was started again"],
             letters=[],
             audits=[],
             memory_mib={"stages": 1.0},
@@ -83,7 +84,8 @@ def test_a_run_in_which_everything_was_heard() -> None:
     assert found.recovery_ms["kill"].max == found.back_to_normal_ms == 2_900
     assert found.longest_pause_ms == 5_000
     assert (found.breakers, found.door.again) == ({"opened": 1, "closed": 1}, 2)
-    assert found.notes == ["kill translate for 2 s: it was slow"]
+    ended = "broadcast had ended by itself, and was started again"
+    assert found.notes == ["kill translate for 2 s: it was slow", ended]
 
 
 def test_whatever_is_off_makes_it_fail() -> None:
@@ -100,7 +102,7 @@ def test_whatever_is_off_makes_it_fail() -> None:
 
 
 def test_what_the_audit_finds_counts_too() -> None:
-    seen = Seen(Plan("seed", 7, 10, [TALK], []), "embedded", [session(*WHOLE)], [], [], [], {}, [], "logs", 1.0)
+    seen = Seen(Plan("seed", 7, 10, [TALK], []), "embedded", [session(*WHOLE)], [], [], [], [], {}, [], "logs", 1.0)
     nothing_written = audit(Evidence("calm-fox-1", created_at_ms=1, ended_at_ms=2, read_at_ms=10**9))
     found = conclude(seen._replace(audits=[nothing_written]))
     assert found.ok == nothing_written.ok

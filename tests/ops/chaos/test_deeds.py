@@ -68,6 +68,26 @@ async def test_a_killed_stage_is_started_again_after_its_pause(paths: Paths, vic
     assert deed.note == ""
 
 
+async def test_a_stage_that_ended_by_itself_is_started_again_and_said_to_be(tmp_path: Path) -> None:
+    asked_for: list[control.Wish] = []
+
+    async def restart(wish: control.Wish) -> str:
+        asked_for.append(wish)
+        return "done"
+
+    with running_stack(tmp_path, {"emotion": None, "translate": 1}) as paths:
+        async with control.serve(paths.socket, restart):
+            done = deeds(paths)
+            standing_by = asyncio.create_task(done.stand_by())
+            async with asyncio.timeout(10):
+                while not done.ended:
+                    await asyncio.sleep(0.05)
+            standing_by.cancel()
+            await asyncio.gather(standing_by, return_exceptions=True)
+    assert {(wish.do, wish.part) for wish in asked_for} == {("restart", "emotion")}
+    assert done.ended[0] == "emotion had ended by itself, and was started again"
+
+
 async def test_a_frozen_stage_goes_on(paths: Paths, victim: psutil.Process) -> None:
     freezing = asyncio.create_task(deeds(paths).one(Fault(0, "freeze", "translate", 0.5)))
     async with asyncio.timeout(5):
