@@ -39,7 +39,9 @@ from streams.telemetry import Log, place_of
 
 LOST: Final = "ShutdownException"
 """What the library answers to a checkpoint when the lease is not its own any more."""
-PASSING: Final = frozenset({"ThrottlingException", "KinesisClientLibDependencyException"})
+WRONG: Final = frozenset({"InvalidStateException", "IllegalArgumentException"})
+"""What it answers to a checkpoint that will never be taken. All else passes: a throttle, an outage, and whatever exception
+of the SDK a broken connection comes as, which the library passes on by its class's name."""
 FINAL_TRIES: Final = 8
 TRY_AGAIN_S: Final = 0.25
 
@@ -212,7 +214,7 @@ class Processor(RecordProcessorBase):  # type: ignore[misc]
         except CheckpointError as error:
             if error.value == LOST:
                 raise LeaseLost("a checkpoint was refused: the lease is another's") from error
-            if error.value not in PASSING:
+            if error.value in WRONG:
                 raise
             self._log.warning("checkpoint", "trying again", shard=self._shard_id, code=error.value)
             return False

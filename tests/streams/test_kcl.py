@@ -202,11 +202,12 @@ async def test_a_shard_s_end_leaves_the_rest_before_it_is_checkpointed(rig: Rig)
     assert await snapshots.load_rest(SHARD) == {SHARD: FIRST + 1}
 
 
-async def test_the_last_checkpoint_is_tried_again_when_it_is_throttled(rig: Rig) -> None:
+@pytest.mark.parametrize("error", ["ThrottlingException", "KinesisClientLibDependencyException", "SdkClientException"])
+async def test_the_last_checkpoint_is_tried_again_when_it_fails_in_passing(rig: Rig, error: str) -> None:
     tries = count()
     daemon = Daemon(
         [INITIALIZE, records(0), SHUTDOWN_REQUESTED, LEASE_LOST],
-        checkpoint=lambda _: "ThrottlingException" if next(tries) == 0 else None,
+        checkpoint=lambda _: error if next(tries) == 0 else None,
     )
     await rig.run(daemon)
     assert daemon.checkpoints == [str(FIRST), str(FIRST)]
