@@ -40,8 +40,8 @@ from streams.telemetry import Log, place_of
 LOST: Final = "ShutdownException"
 """What the library answers to a checkpoint when the lease is not its own any more."""
 WRONG: Final = frozenset({"InvalidStateException", "IllegalArgumentException"})
-"""What it answers to a checkpoint that will never be taken. All else passes: a throttle, an outage, and whatever a broken
-connection is to the SDK, for the library passes on the name of any exception."""
+"""What it answers to a checkpoint that will never be taken. All else passes: a throttle, an outage, and whatever a
+broken connection is to the SDK, for the library passes on the name of any exception."""
 FINAL_TRIES: Final = 8
 TRY_AGAIN_S: Final = 0.25
 
