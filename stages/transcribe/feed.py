@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from stages.transcribe.audio import SAMPLES_PER_MS
 from stages.transcribe.requests import Result
 
+SETTLE_MS: Final = 2_000
+"""Silence that lets the recogniser close what it heard last."""
 SPAN_MS: Final = 32_000
 """A result spans 30 s at the most (the service's segments), and 2 s for what is under way."""
 MAX_ANCHORS: Final = 1_024
@@ -53,6 +55,7 @@ class Feed:
         """Where the audio sent so far ends on the media clock, in samples."""
         self.silence_run = 0
         """Silence sent since the last audio, in samples."""
+        self._open_from_ms: int | None = None  # where the result begins that no final has closed
         self.sent_at_ms = 0
         self.audible = 0
         """Samples of audible audio sent since the last result."""
@@ -110,24 +113,39 @@ class Feed:
         return sent
 
     def silent_media(self, now_ms: int) -> int:
-        """Up to which sample of the media clock no result can come any more: a longest result ago it was taken."""
+        """Up to which sample of the media clock no result can come any more.
+
+        So much was taken since as the longest result spans; or so long ago is it that enough was taken to close what
+        was heard, and no result is open. Time alone says nothing: a recogniser that is given nothing more may wait for
+        the rest of a word.
+        """
         silent = 0
         while self._taken and self._has_passed(self._taken[0], now_ms):
             silent = self._taken.popleft().media_end
         return silent
 
     def silent_at_ms(self) -> int | None:
-        """When `silent_media` has news at the latest."""
-        return self._taken[0].at_ms + SPAN_MS if self._taken else None
+        """When `silent_media` has news at the latest; None while that is up to what the stream takes next."""
+        closed_at_ms = self._closed_at_ms(self._taken[0]) if self._taken else None
+        return None if closed_at_ms is None else closed_at_ms + SPAN_MS
 
     def _has_passed(self, taken: _Taken, now_ms: int) -> bool:
-        return now_ms - taken.at_ms >= SPAN_MS or self._taken_samples - taken.stream_end >= SPAN_MS * SAMPLES_PER_MS
+        closed_at_ms = self._closed_at_ms(taken)
+        is_long_ago = closed_at_ms is not None and now_ms - closed_at_ms >= SPAN_MS
+        return is_long_ago or self._taken_samples - taken.stream_end >= SPAN_MS * SAMPLES_PER_MS
+
+    def _closed_at_ms(self, taken: _Taken) -> int | None:
+        if self._open_from_ms is not None and taken.media_end > self._open_from_ms * SAMPLES_PER_MS:
+            return None
+        closed = taken.stream_end + SETTLE_MS * SAMPLES_PER_MS
+        return next((later.at_ms for later in self._taken if later.stream_end >= closed), None)
 
     def hear(self, results: list[Result], now_ms: int) -> None:
         """Note that results came."""
         self.heard_at_ms = now_ms
         self.audible = 0
         for result in results:
+            self._open_from_ms = self.media_ms(result.start_ms) if result.is_partial else None
             self.heard_media_ms = max(self.heard_media_ms, self.media_ms(result.end_ms, is_end=True))
 
     def media_ms(self, stream_ms: int, *, is_end: bool = False) -> int:

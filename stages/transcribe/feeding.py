@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from stages.transcribe.audio import SAMPLES_PER_MS, Block, RetainedAudio
-from stages.transcribe.feed import Feed, Hearing
+from stages.transcribe.feed import SETTLE_MS, Feed, Hearing
 from stages.transcribe.requests import Abandon, EndAudio, Ended, Heard, Opened, OpenRecogniser, SendAudio
 from stages.transcribe.settings import TranscribeSettings
 from streams.errors import Failure
@@ -30,8 +30,6 @@ QUIET_MS: Final = 1_500
 """Without audio for so long, the speaker is quiet, not the network slow."""
 LATE_MS: Final = 500
 """A step so long after its time means that this process was held up, and the audio waits to be read."""
-SETTLE_MS: Final = 2_000
-"""Silence that lets the recogniser close what it heard last."""
 KEEP_ALIVE_MS: Final = 5_000
 """The service ends a stream after 15 s without audio."""
 GAP_FILL_MS: Final = 2_000
@@ -74,6 +72,7 @@ class Feeding:
         self.quiet_from_ms = 0
         """When the speaker began to be quiet, if no audio has come since."""
         self.last_audio_ms = 0
+        self._idle_from_ms = 0
         self.language = ""
         self.refused: Failure | None = None
         """Why the recogniser will not take this session at all; audio need not wait for it."""
@@ -102,7 +101,12 @@ class Feeding:
     def on_audio(self, now_ms: int) -> None:
         """Audio was added."""
         self.last_audio_ms = now_ms
+        self.on_held_up(now_ms)
+
+    def on_held_up(self, now_ms: int) -> None:
+        """The speaker may go on in what waits to be read: he is not quiet, and the stream is not idle."""
         self.quiet_from_ms = now_ms + QUIET_MS
+        self._idle_from_ms = now_ms
 
     # --- what to do now ------------------------------------------------------------------------------------------
 
@@ -118,13 +122,13 @@ class Feeding:
         if feed is None or feed.opened_at_ms is None:
             return
         if now_ms > self._silence_due_ms(feed) + LATE_MS:
-            self.quiet_from_ms = now_ms + QUIET_MS
+            self.on_held_up(now_ms)
         yield from self._send(feed, now_ms, finish)
         if self._spare is not None and self._feed is feed:
             yield from self._roll_over(feed, self._spare, now_ms, finish)
         if self._feed is not feed:
             return  # another has its place, or none
-        idle = now_ms - self.last_audio_ms >= self._settings.recogniser_idle_s * 1_000
+        idle = now_ms - self._idle_from_ms >= self._settings.recogniser_idle_s * 1_000
         if (finish or idle) and not feed.ending and not feed.in_flight and feed.offset >= self._audio.end_offset:
             feed.ending = True
             self._end_by_ms = now_ms + END_WAIT_MS
@@ -152,7 +156,7 @@ class Feeding:
             times.append(feed.heard_at_ms + SILENT_STREAM_MS)
         if feed.offset >= self._audio.end_offset and not feed.in_flight and not finish:
             times.append(self._silence_due_ms(feed))
-            times.append(self.last_audio_ms + self._settings.recogniser_idle_s * 1_000)
+            times.append(self._idle_from_ms + self._settings.recogniser_idle_s * 1_000)
         if self._spare is None and not finish:
             times.append(max(self._retry_at_ms, feed.opened_at_ms + self._settings.recogniser_rollover_s * 1_000))
         return min((at for at in times if at is not None), default=None)

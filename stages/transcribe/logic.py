@@ -15,7 +15,7 @@ from stages.transcribe import state as snapshots
 from stages.transcribe.audio import SAMPLES_PER_MS, RetainedAudio
 from stages.transcribe.clauses import ClauseRule
 from stages.transcribe.feed import Feed
-from stages.transcribe.feeding import QUIET_MS, Feeding
+from stages.transcribe.feeding import Feeding
 from stages.transcribe.requests import Ended, Result
 from stages.transcribe.settings import TranscribeSettings
 from stages.transcribe.speaker_clock import SpeakerClock
@@ -118,7 +118,7 @@ class Transcribe:
     def on_held_up(self, now_ms: int) -> None:
         """The speaker may go on in what waits to be read: neither a chunk is missing nor is there silence."""
         self._timeline.on_held_up(now_ms)
-        self._feeding.quiet_from_ms = now_ms + QUIET_MS
+        self._feeding.on_held_up(now_ms)
 
     def snapshot(self) -> bytes:
         """What has been said, and where the session's clock stands."""

@@ -38,6 +38,9 @@ def _of_pipeline(seed: int, *events: Event) -> Outcome:
 
 
 FOUND_BY_FAULT: dict[str, Callable[[int], Outcome]] = {
+    "what a recogniser had heard last before an outage of a minute was given up": lambda seed: _of_pipeline(
+        seed, Event(2.0 + seed % 3, "kinesis", 60.0, trouble=Trouble(away=True))
+    ),
     "a read that timed out was taken for the stream's end: a chunk was late, its words lost": lambda seed: _of_pipeline(
         seed, Event(1.0, "kinesis", 8.0, trouble=Trouble(timed_out=0.35, only="GetRecords audio"))
     ),

@@ -1,7 +1,8 @@
 import pytest
 
 from stages.transcribe.audio import SAMPLES_PER_MS
-from stages.transcribe.feed import MAX_ANCHORS, SPAN_MS, Feed
+from stages.transcribe.feed import MAX_ANCHORS, SETTLE_MS, SPAN_MS, Feed
+from stages.transcribe.requests import Result
 
 MS = SAMPLES_PER_MS
 NOW = 1_700_000_000_000
@@ -49,12 +50,27 @@ def test_audio_is_past_all_results_when_so_much_was_taken_since_or_so_long_ago()
     assert feed.silent_media(NOW + 10 * SPAN_MS) == 0  # nobody has taken it yet
     assert feed.take(first, NOW).media_end == 100 * MS
     feed.take(second, NOW + 50)
-    assert feed.silent_at_ms() == NOW + SPAN_MS
-    assert feed.silent_media(NOW + SPAN_MS - 1) == 0
-    assert feed.silent_media(NOW + SPAN_MS) == 100 * MS
+    assert feed.silent_at_ms() is None
+    assert feed.silent_media(NOW + SPAN_MS) == 0  # it has heard nothing since: it may be waiting for the rest of a word
+    feed.take(feed.send_silence((SETTLE_MS - 100) * MS, NOW + 60), NOW + 60)
+    assert feed.silent_at_ms() == NOW + 60 + SPAN_MS
+    assert feed.silent_media(NOW + 60 + SPAN_MS - 1) == 0
+    assert feed.silent_media(NOW + 60 + SPAN_MS) == 100 * MS
     rest = feed.send_audio(200 * MS, SPAN_MS * MS, NOW + 100)
     feed.take(rest, NOW + 100)
     assert feed.silent_media(NOW + 100) == 200 * MS
+
+
+def test_what_an_open_result_spans_is_not_past_however_long_nothing_is_fed() -> None:
+    feed = Feed("s", NOW)
+    feed.begin(0, 0, NOW)
+    for start_ms in range(0, 3_000, 100):
+        feed.take(feed.send_audio(start_ms * MS, 100 * MS, NOW), NOW)
+    feed.hear([Result("r", 300, 900, True, [])], NOW)
+    assert feed.silent_media(NOW + 10 * SPAN_MS) == 300 * MS
+    assert feed.silent_at_ms() is None
+    feed.hear([Result("r", 300, 900, False, [])], NOW)
+    assert feed.silent_media(NOW + 10 * SPAN_MS) == 1_000 * MS
 
 
 def test_what_is_kept_of_a_long_stream_is_bounded() -> None:
