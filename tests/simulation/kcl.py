@@ -177,6 +177,7 @@ class _Holding:
         if self._child.dead:
             raise ChildGone(self._child.name)
         task = run_in(self._child, question)
+        task.add_done_callback(_seen_by_whoever_is_left)
         while not task.done() and not self._child.dead:
             await asyncio.wait({task}, timeout=SYNC_EVERY_S)
         if self._child.dead or task.cancelled():
