@@ -135,7 +135,7 @@ class Feed:
         return is_long_ago or self._taken_samples - taken.stream_end >= SPAN_MS * SAMPLES_PER_MS
 
     def _closed_at_ms(self, taken: _Taken) -> int | None:
-        """When the stream had taken enough after it to close what was heard; None if it has not, or a result is open."""
+        """When the stream had taken enough since to close what was heard; None: it has not, or a result is open."""
         if self._open_from_ms is not None and taken.media_end > self._open_from_ms * SAMPLES_PER_MS:
             return None
         closed = taken.stream_end + SETTLE_MS * SAMPLES_PER_MS
