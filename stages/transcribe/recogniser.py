@@ -10,17 +10,22 @@ What the client does not do, and is done here:
   the queue is on its way.
 - Its futures must not be cancelled, since its own thread still sets them: what waits on one is left behind to end
   by itself, and is cancelled only when its connection is closed.
-- A stream let go of keeps its thread busy until the server ends it: its request body is ended, and the server follows.
+- Its thread asks an open request for more without a pause, which costs a core from the first stream to the last: a body
+  with nothing to read lets it wait a moment.
+- A stream let go of stays open until the server ends it: its request body is ended, and the server follows.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from io import BufferedIOBase
 from typing import Any, Final
 
 from amazon_transcribe import exceptions as sdk
 from amazon_transcribe.client import TranscribeStreamingClient
 from amazon_transcribe.endpoints import BaseEndpointResolver
+from amazon_transcribe.httpsession import AwsCrtHttpSessionManager
 from awscrt.exceptions import AwsCrtError
 
 from stages.transcribe.requests import (
@@ -46,6 +51,8 @@ QUEUE_BYTES: Final = 6_400
 """200 ms of audio may wait for the client's thread."""
 QUEUE_POLL_S: Final = 0.005
 """The client's queue tells nobody when it has been read."""
+PAUSE_S: Final = 0.005
+"""How long the client's thread rests when its streams have nothing to send; so late may sound and words be by it."""
 CLOSE_LIMIT_S: Final = 2.0
 ABANDONED_REMEMBERED: Final = 1_000
 """Streams whose opening may still be under way: twice row N9's ceiling of sessions."""
@@ -134,11 +141,56 @@ class _Endpoint(BaseEndpointResolver):
         return self._url
 
 
+class _Rest:
+    """Rests the client's thread once for each time that it has asked all open streams in vain."""
+
+    def __init__(self, open_streams: Callable[[], int]) -> None:
+        self._open_streams = open_streams
+        self._in_vain = 0
+
+    def ask(self) -> None:
+        """A stream had nothing."""
+        self._in_vain += 1
+        if self._in_vain >= self._open_streams():
+            self._in_vain = 0
+            time.sleep(PAUSE_S)
+
+
+class _Body:
+    """A request's body as the client's thread reads it."""
+
+    def __init__(self, body: BufferedIOBase, rest: _Rest) -> None:
+        self._body = body
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """What there is, empty at the end. Raises BlockingIOError when there is nothing yet."""
+        try:
+            return self._body.read(size)
+        except BlockingIOError:
+            self._rest.ask()
+            raise
+
+
+class _Connections(AwsCrtHttpSessionManager):
+    """The client's, with bodies that let its thread rest."""
+
+    def __init__(self, event_loop: Any, rest: _Rest) -> None:
+        super().__init__(event_loop)  # type: ignore[no-untyped-call]
+        self._rest = rest
+
+    async def make_request(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        """As the client asks for it."""
+        resting: Any = _Body(body, self._rest)
+        return await super().make_request(url, method, headers, resting)
+
+
 class _Line:
     """A client with its connection, the streams on it, and what was left behind."""
 
     def __init__(self, client: TranscribeStreamingClient) -> None:
         self.client = client
+        client._session_manager = _Connections(client._eventloop, _Rest(lambda: len(self._streams)))
         self._streams: set[_Stream] = set()
         self._left_behind: set[asyncio.Task[Any]] = set()
 

@@ -35,7 +35,7 @@ def test_each_language_is_translated_once_and_spoken_once(tone_stack: WholeStack
 
 
 def test_fifty_listeners_cost_no_more_calls_than_one(tone_stack: WholeStack, tmp_path: Path) -> None:
-    said = tone_talk(tmp_path / "talk.wav", 2000, 3)
+    said = tone_talk(tmp_path / "talk.wav", 2000, 3, words=2)
     translated = tone_stack.calls("translate-twin", "TranslateText")
     spoken = tone_stack.calls("polly-twin", "SynthesizeSpeech")
 

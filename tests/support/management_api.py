@@ -12,7 +12,8 @@ from aiohttp import web
 
 
 class ManagementApi:
-    """gone: connections that are closed. broken: how many posts to a connection still fail. stuck: never answered."""
+    """gone: connections that are closed. broken: how many posts to a connection still fail. stuck: never answered.
+    held: answered once the event is set."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -21,6 +22,7 @@ class ManagementApi:
         self.gone: set[str] = set()
         self.broken: dict[str, int] = {}
         self.stuck: set[str] = set()
+        self.held: dict[str, asyncio.Event] = {}
         self.delay_s: dict[str, float] = {}
         self.most_in_flight = 0
         self._in_flight = 0
@@ -34,6 +36,8 @@ class ManagementApi:
             body = await request.read()
             if connection in self.stuck:
                 await asyncio.Event().wait()
+            if connection in self.held:
+                await self.held[connection].wait()
             await asyncio.sleep(self.delay_s.get(connection, 0))
             if connection in self.gone:
                 return web.json_response({"message": "Gone"}, status=410, headers={"x-amzn-errortype": "GoneException"})

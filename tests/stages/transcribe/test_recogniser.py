@@ -1,6 +1,7 @@
 """The adapter against the twin of Amazon Transcribe Streaming, by the real client, over real TLS and HTTP/2."""
 
 import asyncio
+import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -273,6 +274,29 @@ async def test_audio_is_taken_only_as_fast_as_the_stream_takes_it(start: Start) 
         await feeding
     with pytest.raises(StreamBroken):
         await call.ended()
+
+
+async def test_streams_with_nothing_to_send_let_the_client_s_thread_rest(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    read = recogniser._Body.read
+
+    def counted(body: Any, size: int) -> bytes:
+        asked.append(time.monotonic())
+        return read(body, size)
+
+    monkeypatch.setattr(recogniser._Body, "read", counted)
+    bench = await start()
+    streams = ["s1", "s2", "s3"]
+    for stream in streams:
+        await bench.open(stream)
+    asked.clear()
+    await asyncio.sleep(0.5)
+    rounds = (asked[-1] - asked[0]) / recogniser.PAUSE_S
+    assert 0 < len(asked) <= len(streams) * (rounds + 2)
+    for stream in streams:
+        await bench.adapter.perform(SESSION, Abandon(stream=stream), lambda _: None)
 
 
 async def test_an_abandoned_stream_is_closed_on_the_server_too(start: Start) -> None:
