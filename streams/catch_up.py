@@ -5,6 +5,7 @@ a runner, so it works under any of them.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -22,6 +23,9 @@ BYTES_PER_S: Final = 1_000_000
 TYPICAL_BYTES: Final = 3_300
 MAX_RECORDS: Final = 1_000
 LOOK_EVERY_S: Final = 0.1
+KEPT_PAGES: Final = 2
+"""A session takes 2.5 s of a page's audio at a time, and those that were parked together stand a little apart: a page
+would have to be read again for each such step of each session."""
 
 
 class InputLog(NamedTuple):
@@ -29,6 +33,19 @@ class InputLog(NamedTuple):
 
     client: Any
     stream: str
+
+
+class _Page(NamedTuple):
+    """What was read from `start`, without a gap."""
+
+    start: Place
+    records: Sequence[StoredRecord]
+
+    def after(self, start: Place) -> Sequence[StoredRecord]:
+        """What is there from `start` on; nothing if that lies outside."""
+        if start < self.start or start.position.shard_id != self.start.position.shard_id:
+            return ()
+        return [stored for stored in self.records if Place(stored.position, after=False) >= start]
 
 
 class Reader(Protocol):
@@ -57,25 +74,40 @@ class CatchUp:
         self._every_s = READ_EVERY_S
         self._mean_bytes = float(TYPICAL_BYTES)
         self._next: tuple[Place, str] | None = None  # an iterator, and where it stands
+        self._pages: deque[_Page] = deque(maxlen=KEPT_PAGES)
+        self._may_read_at_s = 0.0
 
     async def run(self) -> None:
-        """Until nobody is parked any more. Raises HeraldError when no other try will help."""
+        """Until nobody is parked any more; it may be run again then. Raises HeraldError when no other try will help."""
         clock = asyncio.get_running_loop().time
         while self._reader.anyone_parked():
             start = self._reader.read_on_from()
-            if start is None:
+            if start is not None and self._offer(start):
+                await asyncio.sleep(0)
+            elif start is None or clock() < self._may_read_at_s:
                 await asyncio.sleep(LOOK_EVERY_S)
-                continue
-            began = clock()
-            try:
-                read_bytes = await self._read(start)
-                self._every_s = max(READ_EVERY_S, self._every_s / 2)
-            except HeraldError as error:
-                read_bytes = 0
-                self._next = None
-                self._on_error(start, error)
-            pause_s = max(self._every_s, read_bytes / BYTES_PER_S)
-            await asyncio.sleep(began + pause_s - clock())
+            else:
+                began_s = clock()
+                read_bytes = await self._try_to_read(start)
+                self._may_read_at_s = began_s + max(self._every_s, read_bytes / BYTES_PER_S)
+        self._pages.clear()
+
+    def _offer(self, start: Place) -> bool:
+        """From a page that is at hand. False: there is none, or nothing can be offered now."""
+        for page in self._pages:
+            if records := page.after(start):
+                return self._reader.take_again(start, records)
+        return False
+
+    async def _try_to_read(self, start: Place) -> int:
+        try:
+            read_bytes = await self._read(start)
+        except HeraldError as error:
+            self._next = None
+            self._on_error(start, error)
+            return 0
+        self._every_s = max(READ_EVERY_S, self._every_s / 2)
+        return read_bytes
 
     def _on_error(self, start: Place, error: HeraldError) -> None:
         if is_expired_iterator(error):
@@ -101,6 +133,7 @@ class CatchUp:
         if page.records:
             self._mean_bytes = max(1.0, size / len(page.records))
             at = Place(page.records[-1].position, after=True)
+            self._pages.append(_Page(start, page.records))
         self._next = (at, page.iterator) if page.iterator is not None else None
         if self._reader.take_again(start, page.records) and page.iterator is None:
             self._reader.on_shard_end(start)

@@ -91,7 +91,8 @@ class ShardRuntime:
         )
         self._records: dict[Position, StoredRecord] = {}  # what may have to be buried
         self._firsts: dict[str, Position] = {}  # by shard, in the order of reading: what was given first
-        self._catch_up: asyncio.Task[None] | None = None
+        self._catch_up = CatchUp(equipment.source, self, equipment.log) if equipment.source is not None else None
+        self._catching_up: asyncio.Task[None] | None = None
         self._covered: dict[str, Position] = {}
         self._puts: dict[asyncio.Future[Position], int] = {}  # with their sizes
         self._waiting_bytes = 0
@@ -160,8 +161,8 @@ class ShardRuntime:
 
     async def drain(self, patience_s: float) -> None:
         """Let what is under way come to its end, for so long at the most."""
-        if self._catch_up is not None:
-            self._catch_up.cancel()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline and not self._failed.done():
             if self._driver.settled():
@@ -184,9 +185,8 @@ class ShardRuntime:
 
     def _pass_by(self, stored: StoredRecord) -> None:
         del self._records[stored.position]
-        if (self._catch_up is None or self._catch_up.done()) and self._equipment.source is not None:
-            reading = CatchUp(self._equipment.source, self, self._equipment.log)
-            self._catch_up = self._spawn(reading.run())
+        if self._catch_up is not None and (self._catching_up is None or self._catching_up.done()):
+            self._catching_up = self._spawn(self._catch_up.run())
 
     def anyone_parked(self) -> bool:
         """Whether inputs are to be read again."""

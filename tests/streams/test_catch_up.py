@@ -9,7 +9,7 @@ import pytest
 from streams import catch_up
 from streams.catch_up import CatchUp, InputLog
 from streams.errors import Refused
-from streams.kinesis import OrderedWriter, StoredRecord, list_shards
+from streams.kinesis import OrderedWriter, StoredRecord, get_page, list_shards
 from streams.parking import Place
 from streams.stage import Position
 from streams.telemetry import Log
@@ -93,6 +93,32 @@ async def test_it_reads_page_after_page_no_faster_than_its_pace(
     await run(kinesis, stream, wanting)
     assert numbers(wanting) == list(range(40))
     assert clock() - began >= 3 * catch_up.READ_EVERY_S
+
+
+class Sipping(Wanting):
+    """Takes a few of what it is offered, as a session with little room does."""
+
+    def take_again(self, start: Place, records: Sequence[StoredRecord]) -> bool:
+        return super().take_again(start, records[:3])
+
+
+async def test_what_was_not_taken_is_offered_again_and_not_read_again(
+    kinesis: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "MAX_RECORDS", 10)
+    reads: list[str] = []
+
+    async def counted(client: Any, shard_id: str, iterator: str, limit: int) -> Any:
+        reads.append(shard_id)
+        return await get_page(client, shard_id, iterator, limit)
+
+    monkeypatch.setattr(catch_up, "get_page", counted)
+    stream = await make_stream(kinesis, f"{prefix}-in")
+    places = await filled(kinesis, stream, 40)
+    wanting = Sipping(Place(places[4], after=True), 35)
+    await run(kinesis, stream, wanting)
+    assert numbers(wanting) == list(range(5, 40))
+    assert len(reads) == 4
 
 
 async def test_after_a_closed_shard_it_goes_on_where_it_is_told(kinesis: Any, prefix: str) -> None:
