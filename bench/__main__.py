@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-NAMES = ("emotion", "ingest", "driver", "recovery", "poison", "kinesis_twin", "kcl", "stack")
+NAMES = ("emotion", "recogniser", "ingest", "driver", "recovery", "poison", "kinesis_twin", "kcl", "stack")
 KEYS = ("ours", "spread", "peer", "unit", "ratio", "bar", "holds")
 
 

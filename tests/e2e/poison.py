@@ -265,7 +265,7 @@ async def hold(stack: WholeStack, script: tones.Script, languages: Sequence[str]
         if work is not None:
             await work
         await speaker.end()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(listener.ended.wait() for listener in listeners))
         words = {
             listener.language: [n for clause in listener.ear.heard for n in tones.numbers_in(clause.text.lower())]

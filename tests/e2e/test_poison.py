@@ -74,7 +74,7 @@ class Redriven:
 
     async def letters(self, number: int) -> list[dict[str, Any]]:
         """As many as there must be."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 found = await asyncio.to_thread(self.herald, "ls")
                 if len(found["letters"]) >= number:
@@ -82,7 +82,7 @@ class Redriven:
                     return letters
 
     async def heard(self, number: int) -> list[int]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.listener.ear.heard) < number:
                 await asyncio.sleep(0.1)
         return [n for clause in self.listener.ear.heard for n in tones.numbers_in(clause.text.lower())]
@@ -136,7 +136,7 @@ async def test_what_was_refused_is_heard_after_the_fix(tone_stack: WholeStack) -
             assert it.herald("redrive", "--all")["sent"] == []
             assert len(await it.letters(10)) == 10
             await speaker.end()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await it.listener.ended.wait()
             assert len(it.listener.ear.heard) == 5
 
