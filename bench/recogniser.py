@@ -25,8 +25,8 @@ from stages.transcribe import recogniser
 from stages.transcribe.requests import OpenRecogniser
 
 STREAMS = (1, 25)
-ROUNDS = 3
-IDLE_S = 3.0
+ROUNDS = 5
+IDLE_S = 2.0
 BAR = 0.5
 SECRETS = {"AKIDLOCAL": "secretlocal"}
 
