@@ -1,4 +1,4 @@
-"""One stack per recogniser, for all tests that leave it as it was.
+"""A stack per recogniser, for all tests that leave it as it was.
 
 Recogniser streams are replaced every ROLLOVER_S instead of every 3.5 h, so that every test has some that are. Every
 word is spoken, however late (LAG_S): what is too late to be spoken is `test_lag`'s.
@@ -15,12 +15,12 @@ ROLLOVER_S = 15
 LAG_S = 600
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # a stack costs a third of a core while it waits: not one test longer than it is used
 def tone_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
     yield from _stack(tmp_path_factory.mktemp("tones"), "tones", {"LEASE_FAILOVER_S": str(LEASE_S)})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def speech_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeStack]:
     yield from _stack(tmp_path_factory.mktemp("speech"), "pocketsphinx")
 
