@@ -6,6 +6,7 @@ credentials come from the standard variables, so the same program runs against A
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,6 +14,7 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.utils import parse_timestamp
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
 
@@ -48,6 +50,7 @@ class Clients:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
         self._session = get_session()
+        self._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
         self._clients: dict[str, Any] = {}
         self._lock = asyncio.Lock()
 
@@ -73,6 +76,11 @@ class Clients:
                 client = self._session.create_client(service, config=config)
                 self._clients[service] = await self._stack.enter_async_context(client)
             return self._clients[service]
+
+
+def _timestamp(value: Any) -> datetime:
+    """As botocore has it, but in UTC: it asks for the local time zone anew for each, a third of what a read costs."""
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else parse_timestamp(value)
 
 
 def as_error(error: BaseException, doing: str) -> HeraldError:

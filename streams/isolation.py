@@ -104,7 +104,7 @@ class Isolated:
 
     def _settled(self, effects: list[Effect]) -> list[Effect]:
         for effect in effects:
-            if isinstance(effect, Done | Reject):
+            if type(effect) is Done or type(effect) is Reject:  # isinstance costs a twentieth of a record
                 self._open.pop(effect.position, None)
         return effects
 

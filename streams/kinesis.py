@@ -138,6 +138,7 @@ class OrderedWriter:
         self._queues: OrderedDict[str, deque[_Pending]] = OrderedDict()  # keys whose head may go
         self._busy: dict[str, deque[_Pending]] = {}  # keys with a record in flight, and what waits behind it
         self._sends: set[asyncio.Task[None]] = set()
+        self._is_starting = False
         self._failures = 0
 
     def put(self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True) -> "asyncio.Future[Position]":
@@ -146,12 +147,11 @@ class OrderedWriter:
         may_go: asked before each try; while it says no, the record waits. Cancelling the future withdraws the record:
         it is not sent, or not again.
         """
-        loop = asyncio.get_running_loop()
-        pending = _Pending(key, data, loop.create_future(), may_go)
+        pending = _Pending(key, data, asyncio.get_running_loop().create_future(), may_go)
         queue = self._busy.get(key)
         if queue is None:
             self._queues.setdefault(key, deque()).append(pending)
-            loop.call_soon(self._start)  # whatever is put in this turn of the loop shares a batch
+            self._start_soon()
         else:
             queue.append(pending)
         return pending.done
@@ -166,7 +166,14 @@ class OrderedWriter:
             task.cancel()
         await asyncio.gather(*self._sends, return_exceptions=True)
 
+    def _start_soon(self) -> None:
+        """Whatever is put, or may go, in this turn of the loop shares a batch."""
+        if not self._is_starting:
+            self._is_starting = True
+            asyncio.get_running_loop().call_soon(self._start)
+
     def _start(self) -> None:
+        self._is_starting = False
         while self._queues and len(self._sends) < self._in_flight:
             batch = self._take_batch()
             task = asyncio.get_running_loop().create_task(self._send(batch))
@@ -245,7 +252,7 @@ class OrderedWriter:
         queue = self._busy.pop(key, None)
         if queue:
             self._queues[key] = queue
-            asyncio.get_running_loop().call_soon(self._start)
+            self._start_soon()
 
     def _settle(self, pending: _Pending, result: Position | Exception) -> None:
         behind: Iterable[_Pending] = ()

@@ -7,7 +7,7 @@ always a beginning of its effects, and a stage that is told its last emit after 
 """
 
 from collections import deque
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from streams.errors import Failure
 from streams.records import Record
@@ -30,6 +30,7 @@ class Mark(NamedTuple):
 
 
 Item: TypeAlias = Record | Settle | Mark
+_COUNTS: Final = (Settle, Mark)
 
 
 class Outbox:
@@ -62,7 +63,7 @@ class Outbox:
         passed: list[Settle | Mark] = []
         while self._items and not self._in_flight:
             item = self._items.popleft()
-            if isinstance(item, Settle | Mark):
+            if isinstance(item, _COUNTS):
                 passed.append(item)
                 self._in_flight = isinstance(item, Settle) and item.failure is not None
             else:

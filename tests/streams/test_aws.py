@@ -1,11 +1,16 @@
 """Errors of the services in our words: what may be tried again, and nothing that was sent."""
 
+from datetime import UTC
+from typing import Any
+
 import aiohttp
 import pytest
+from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from streams.aws import Clients, as_error
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+from tests.streams.conftest import make_stream
 from tests.support.services import CREDENTIALS, free_port
 
 
@@ -65,3 +70,17 @@ async def test_nobody_there_is_unavailable_at_once(monkeypatch: pytest.MonkeyPat
         with pytest.raises(EndpointConnectionError) as caught:
             await kinesis.list_streams()
     assert isinstance(as_error(caught.value, "listing"), Unavailable)
+
+
+async def test_times_are_botocore_s_own_in_utc(kinesis: Any, prefix: str) -> None:
+    stream = await make_stream(kinesis, f"{prefix}-in")
+    answer = await kinesis.put_record(StreamName=stream, Data=b"x", PartitionKey="k")
+    start = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": answer["SequenceNumber"]}
+    arrived = []
+    async with get_session().create_client("kinesis", config=kinesis.meta.config) as bare:
+        for client in (kinesis, bare):
+            iterator = await client.get_shard_iterator(StreamName=stream, ShardId=answer["ShardId"], **start)
+            page = await client.get_records(ShardIterator=iterator["ShardIterator"])
+            arrived.append(page["Records"][0]["ApproximateArrivalTimestamp"])
+    assert arrived[0] == arrived[1]
+    assert arrived[0].tzinfo is UTC
