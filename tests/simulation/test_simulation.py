@@ -28,6 +28,10 @@ FOUND = {
     ("shard", 10531): "the KCL's process waited for a renewal, and the daemon for the process, for ever",
     ("shard", 12120): "the same at a shard's end",
     ("shard", 105866): "an owner that had only read that the lease was its own went on when another had taken it",
+    (
+        "shard",
+        310336,
+    ): "the harness: of two processes under one id, the younger was blamed for what the older had emitted",
     ("pipeline", 171): "a clause begun before a restore went on with another prosody, and its parts did not fit",
 }
 """World and seed of schedules that found a bug, and what it was."""
