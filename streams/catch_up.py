@@ -82,8 +82,8 @@ class CatchUp:
         clock = asyncio.get_running_loop().time
         while self._reader.anyone_parked():
             start = self._reader.read_on_from()
-            if start is not None and self._offer(start):
-                await asyncio.sleep(0)
+            if start is not None and (records := self._at_hand(start)):
+                await asyncio.sleep(0 if self._reader.take_again(start, records) else LOOK_EVERY_S)
             elif start is None or clock() < self._may_read_at_s:
                 await asyncio.sleep(LOOK_EVERY_S)
             else:
@@ -92,12 +92,9 @@ class CatchUp:
                 self._may_read_at_s = began_s + max(self._every_s, read_bytes / BYTES_PER_S)
         self._pages.clear()
 
-    def _offer(self, start: Place) -> bool:
-        """From a page that is at hand. False: there is none, or nothing can be offered now."""
-        for page in self._pages:
-            if records := page.after(start):
-                return self._reader.take_again(start, records)
-        return False
+    def _at_hand(self, start: Place) -> Sequence[StoredRecord]:
+        """What need not be read again."""
+        return next((records for page in self._pages if (records := page.after(start))), ())
 
     async def _try_to_read(self, start: Place) -> int:
         try:

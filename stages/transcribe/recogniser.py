@@ -148,7 +148,7 @@ class _Rest:
         self._open_streams = open_streams
         self._in_vain = 0
 
-    def ask(self) -> None:
+    def note_empty(self) -> None:
         """A stream had nothing."""
         self._in_vain += 1
         if self._in_vain >= self._open_streams():
@@ -168,7 +168,7 @@ class _Body:
         try:
             return self._body.read(size)
         except BlockingIOError:
-            self._rest.ask()
+            self._rest.note_empty()
             raise
 
 
@@ -190,8 +190,8 @@ class _Line:
 
     def __init__(self, client: TranscribeStreamingClient) -> None:
         self.client = client
-        client._session_manager = _Connections(client._eventloop, _Rest(lambda: len(self._streams)))
         self._streams: set[_Stream] = set()
+        client._session_manager = _Connections(client._eventloop, _Rest(lambda: len(self._streams)))
         self._left_behind: set[asyncio.Task[Any]] = set()
 
     def join(self, stream: "_Stream") -> None:
