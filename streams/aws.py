@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
+import pybase64
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
@@ -50,7 +51,8 @@ class Clients:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
         self._session = get_session()
-        self._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        parsers = self._session.get_component("response_parser_factory")
+        parsers.set_parser_defaults(timestamp_parser=_timestamp, blob_parser=_blob)
         self._clients: dict[str, Any] = {}
         self._lock = asyncio.Lock()
 
@@ -81,6 +83,10 @@ class Clients:
 def _timestamp(value: Any) -> datetime:
     """As botocore has it, but in UTC: it asks for the local time zone anew for each, a third of what a read costs."""
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else parse_timestamp(value)
+
+
+def _blob(value: str) -> bytes:
+    return pybase64.b64decode(value, validate=True)
 
 
 def as_error(error: BaseException, doing: str) -> HeraldError:
