@@ -59,11 +59,12 @@ class ClauseHeard(msgspec.Struct):
 
 
 class Ear:
-    """What a listener has got; drops what it has had.
+    """What a listener has got; drops what it has had, and what was said before the first that it heard.
 
     keeps_sound: whether the sound is kept, or only that it came. rewrites: captions whose committed text changed all
     the same; tail_rewrites: whose text did not just grow. skipped: texts of clauses that came too late to be spoken, as
-    the listener was told (`speechSkipped`).
+    the listener was told (`speechSkipped`). earlier: parts of clauses from before its joining: after a crash, broadcast
+    gives everyone again what it gave to those who were there.
     """
 
     def __init__(self, *, keeps_sound: bool = True) -> None:
@@ -72,6 +73,7 @@ class Ear:
         self.clauses: dict[tuple[str, int], ClauseHeard] = {}
         self.skipped: dict[tuple[str, int], str] = {}
         self.repeats = 0
+        self.earlier = 0
         self.rewrites = 0
         self.tail_rewrites = 0
         self._revisions: set[tuple[str, int]] = set()
@@ -115,6 +117,9 @@ class Ear:
         key = (message["utteranceId"], message["clause"])
         clause = self.clauses.get(key)
         if clause is None:
+            if message["sequence"] < self._first_sequence(message["sequence"]):
+                self.earlier += 1
+                return
             clause = self.clauses[key] = ClauseHeard(
                 utterance_id=message["utteranceId"],
                 clause=message["clause"],
@@ -131,6 +136,9 @@ class Ear:
             self.repeats += 1
             return
         clause.parts[message["part"]] = base64.b64decode(message["audioData"]) if self._keeps_sound else b""
+
+    def _first_sequence(self, otherwise: int) -> int:
+        return next((clause.sequence for clause in self.clauses.values()), otherwise)
 
     @property
     def heard(self) -> list[ClauseHeard]:

@@ -67,6 +67,14 @@ def test_an_overtaken_caption_is_not_shown() -> None:
     assert [shown.text for shown in ear.captions] == ["b"]
 
 
+def test_what_was_said_before_it_joined_is_dropped_and_counted() -> None:
+    ear = Ear()
+    for clause in (3, 1, 2, 4, 3):
+        ear.take(audio(0, clause=clause), 1000)
+    assert [heard.clause for heard in ear.heard] == [3, 4]
+    assert (ear.earlier, ear.repeats) == (2, 1)
+
+
 def test_what_is_too_late_to_be_spoken_is_noted() -> None:
     ear = Ear()
     ear.take({"type": "speechSkipped", "utteranceId": "u", "clause": 3, "text": "hola"}, 1)

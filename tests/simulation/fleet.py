@@ -63,6 +63,7 @@ class Fleet:
         self._equip = equip
         self._names = self._starts = 0
         self._lives: list[Life] = []
+        self._youngest: dict[str, Process] = {}  # by worker id
         self.release = 1
         self._is_over = False
 
@@ -72,7 +73,7 @@ class Fleet:
             self._names += 1
             worker_id = f"{self.place.name}-{self._names}"
         self._starts += 1
-        process = Process(worker_id)
+        process = self._youngest[worker_id] = Process(worker_id)
         ground, place, release = self.ground, self.place, self.release
         ground.note(f"{worker_id} starts, release {release}")
         options = Options(place.input, place.output, poll_s=POLL_S, failover_s=FAILOVER_S)
@@ -151,8 +152,15 @@ class Fleet:
         return [life for life in self._lives if not life.process.dead and not life.task.done()]
 
     def check_lease(self, key: str, process: Process) -> None:
-        """Who begins to write for a key must not begin when its lease is another's: its fence should be closed."""
-        worker_id = (process.parent or process).name
+        """Who begins to write for a key must not begin when its lease is another's: its fence should be closed.
+
+        Of two processes under one id the older does not know before its next renewal that the younger has taken its
+        lease, or has passed it on by now; what it writes until then readers drop.
+        """
+        program = process.parent or process
+        worker_id = program.name
+        if self._youngest[worker_id] is not program:
+            return
         rows = self.ground.tables.rows.get(f"leases-{self.place.name}", {})
         owners = [
             rows[shard.shard_id, ""].get("leaseOwner", {"S": worker_id})["S"]

@@ -32,6 +32,14 @@ FOUND = {
         "shard",
         310336,
     ): "the harness: of two processes under one id, the younger was blamed for what the older had emitted",
+    (
+        "shard",
+        500404,
+    ): "the harness: of two processes under one id, the older was blamed when the younger had passed its lease on",
+    (
+        "pipeline",
+        562989,
+    ): "who joined before a crash heard after it what had been said before, behind what it had heard since",
     ("pipeline", 171): "a clause begun before a restore went on with another prosody, and its parts did not fit",
 }
 """World and seed of schedules that found a bug, and what it was."""
