@@ -196,6 +196,8 @@ def _parsed(text: str) -> datetime:
 
 
 def _canonical_query(query: str) -> str:
+    if not query:
+        return ""
     pairs = []
     for part in query.split("&"):
         if part:

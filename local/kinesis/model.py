@@ -40,7 +40,7 @@ class Shard(msgspec.Struct, dict=True):
     last_counter: int = 0  # of the newest record, durable or not
     last_at_ms: int = 0  # its arrival time, which never runs backwards within a shard
 
-    @property
+    @cached_property
     def shard_id(self) -> str:
         """As on the wire: `shardId-` and twelve digits."""
         return shard_id(self.index)

@@ -7,6 +7,7 @@ one commit per turn of the loop, which is the whole of the group commit.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import time
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 _TARGET = "Kinesis_20131202."
 _TRIM_PERIOD_S = 10.0
 _CONTROL = "/_herald/"
+_RUN = str(uuid.uuid4())[:-12]  # the beginning of all request ids of this process
+_requests = itertools.count()
 
 
 class App:
@@ -295,7 +298,7 @@ def _control_answer(protocol: HTTPProtocol, status: int, body: bytes) -> None:
 
 
 def _headers(content_type: str) -> list[tuple[str, str]]:
-    request_id = str(uuid.uuid4())
+    request_id = f"{_RUN}{next(_requests):012x}"
     return [("content-type", content_type), ("x-amzn-requestid", request_id), ("x-amz-id-2", request_id)]
 
 

@@ -1,8 +1,8 @@
 """The durable store: SQLite in WAL mode, one transaction per group of writes.
 
-A record's row id is its shard's uid and its counter in one integer, so a shard's records lie together in
-the order of reading and need no second index. A stream's description (shards, lineage, tags, consumers) is
-one MessagePack blob, written whole: a change of topology is one row and one transaction.
+Each shard has a table of its own, with its records' counters as row ids: so what is written goes to the end of a tree,
+which costs half of what it costs in the midst of one, and what is read lies together. A stream's description (shards,
+lineage, tags, consumers) is one MessagePack blob, written whole: a change of topology is one row and one transaction.
 
 A committed transaction survives the death of this process at any moment. It survives a power cut too,
 except for the last moments before it (`synchronous=normal`: the log is synced at checkpoints only).
@@ -11,7 +11,8 @@ except for the last moments before it (`synchronous=normal`: the log is synced a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,7 @@ import msgspec
 from local.kinesis.log import Stored
 from local.kinesis.model import Stream
 
-_COUNTER_BITS = 42  # 4.4e12 records in one shard, and 2e6 shards in one store
-_COUNTER_LIMIT = 1 << _COUNTER_BITS
-
+_STATEMENTS = 1_000  # kept prepared: four for each shard
 _SCHEMA = """
 pragma page_size=4096;
 pragma journal_mode=wal;
@@ -29,9 +28,8 @@ pragma synchronous=normal;
 pragma cache_size=-16384;
 pragma wal_autocheckpoint=8000;
 create table if not exists stream(name text primary key, body blob not null) without rowid;
-create table if not exists record(
-  id integer primary key, at_ms integer not null, key text not null, data blob not null);
 """
+_SHARD = "(counter integer primary key, at_ms integer not null, key text not null, data blob not null)"
 
 
 class StoreError(Exception):
@@ -52,7 +50,7 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
             location = str(directory / "kinesis.sqlite")
         try:
-            self._db = sqlite3.connect(location, isolation_level=None, timeout=0)
+            self._db = sqlite3.connect(location, isolation_level=None, timeout=0, cached_statements=_STATEMENTS)
             # Two processes on one store would number records twice.
             self._db.execute("pragma locking_mode=exclusive")
             self._db.executescript(_SCHEMA)
@@ -61,6 +59,10 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"cannot open {location}: {error}") from error
         self._encoder = msgspec.msgpack.Encoder()
+        self._tables = {name for (name,) in self._db.execute("select name from sqlite_master where type='table'")}
+        if "record" in self._tables:
+            self._db.close()
+            raise StoreError(f"{location} was written by an earlier release: remove it")
 
     def close(self) -> None:
         """Write everything to the main file and let go of it."""
@@ -72,12 +74,9 @@ class Store:
         streams = [decoder.decode(body) for (body,) in self._db.execute("select body from stream order by name")]
         for stream in streams:
             for shard in stream.shards:
-                newest = self._db.execute(
-                    "select id, at_ms from record where id between ? and ? order by id desc limit 1",
-                    _id_range(shard.uid, 0),
-                ).fetchone()
+                newest = self._first(shard.uid, "select counter, at_ms from {} order by counter desc limit 1")
                 if newest is not None:
-                    shard.last_counter = max(shard.last_counter, newest[0] % _COUNTER_LIMIT)
+                    shard.last_counter = max(shard.last_counter, newest[0])
                     shard.last_at_ms = max(shard.last_at_ms, newest[1])
         return streams
 
@@ -87,17 +86,22 @@ class Store:
         Raises:
             StoreError: none of them was written.
         """
-        rows = (
-            (uid << _COUNTER_BITS | record.counter, record.at_ms, record.key, record.data) for uid, record in records
-        )
+        by_table: defaultdict[str, list[tuple[int, int, str, bytes]]] = defaultdict(list)
+        for uid, record in records:
+            by_table[_table(uid)].append((record.counter, record.at_ms, record.key, record.data))
+        made = by_table.keys() - self._tables
         try:
             self._db.execute("begin")
-            self._db.executemany("insert into record values(?, ?, ?, ?)", rows)
+            for table in made:
+                self._db.execute(f"create table {table}{_SHARD}")
+            for table, rows in by_table.items():
+                self._db.executemany(f"insert into {table} values(?, ?, ?, ?)", rows)
             self._db.execute("commit")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise StoreError(f"records not written: {error}") from error
+        self._tables |= made
 
     def save(self, stream: Stream) -> None:
         """Write a stream's description."""
@@ -107,18 +111,18 @@ class Store:
         """Remove a stream and its records."""
         self._db.execute("begin")
         self._db.execute("delete from stream where name=?", (stream.name,))
-        for shard in stream.shards:
-            self._db.execute("delete from record where id between ? and ?", _id_range(shard.uid, 0))
+        gone = {_table(shard.uid) for shard in stream.shards} & self._tables
+        for table in gone:
+            self._db.execute(f"drop table {table}")
         self._db.execute("commit")
+        self._tables -= gone
 
     def read(self, uid: int, counter: int, limit: int) -> Iterator[Stored]:
         """The records of a shard from `counter` on. Read lazily: drop the iterator before the next write."""
-        rows = self._db.execute(
-            "select id, at_ms, key, data from record where id between ? and ? order by id limit ?",
-            (*_id_range(uid, counter), limit),
-        )
-        for identity, at_ms, key, data in rows:
-            yield Stored(identity % _COUNTER_LIMIT, at_ms, key, data)
+        if (table := _table(uid)) in self._tables:
+            rows = f"select counter, at_ms, key, data from {table} where counter >= ? order by counter limit ?"
+            for row in self._db.execute(rows, (counter, limit)):
+                yield Stored(*row)
 
     def first_at(self, uid: int, at_ms: int, newest: int) -> int | None:
         """The counter of the first record that arrived at or after `at_ms`; None when there is none.
@@ -128,34 +132,33 @@ class Store:
         low, high, found = 0, newest, None
         while low <= high:
             middle = (low + high) // 2
-            row = self._db.execute(
-                "select id, at_ms from record where id between ? and ? order by id limit 1",
-                _id_range(uid, middle),
-            ).fetchone()
-            counter = newest + 1 if row is None else row[0] % _COUNTER_LIMIT
-            if counter > newest or row[1] >= at_ms:
-                found = counter if counter <= newest else found
+            row = self._first(uid, "select counter, at_ms from {} where counter >= ? order by counter limit 1", middle)
+            if row is None or row[0] > newest:
                 high = middle - 1
+            elif row[1] >= at_ms:
+                found, high = row[0], middle - 1
             else:
-                low = counter + 1
+                low = row[0] + 1
         return found
 
     def oldest(self, uid: int) -> tuple[int, int] | None:
         """Counter and arrival time of a shard's oldest record."""
-        row = self._db.execute(
-            "select id, at_ms from record where id between ? and ? order by id limit 1", _id_range(uid, 0)
-        ).fetchone()
-        return None if row is None else (row[0] % _COUNTER_LIMIT, row[1])
+        return self._first(uid, "select counter, at_ms from {} order by counter limit 1")
 
     def trim(self, uid: int, before: int, limit: int) -> int:
         """Delete at most `limit` of a shard's records below a counter; how many it were."""
-        low, _ = _id_range(uid, 0)
-        return self._db.execute(
-            "delete from record where id in (select id from record where id between ? and ? order by id limit ?)",
-            (low, low + before - 1, limit),
-        ).rowcount
+        if (table := _table(uid)) not in self._tables:
+            return 0
+        oldest = f"select counter from {table} where counter < ? order by counter limit ?"
+        return self._db.execute(f"delete from {table} where counter in ({oldest})", (before, limit)).rowcount
+
+    def _first(self, uid: int, query: str, *values: int) -> tuple[int, int] | None:
+        """Counter and arrival time in the first row of a query of the shard's table."""
+        if (table := _table(uid)) not in self._tables:
+            return None
+        row: tuple[int, int] | None = self._db.execute(query.format(table), values).fetchone()
+        return row
 
 
-def _id_range(uid: int, counter: int) -> Sequence[int]:
-    low = uid << _COUNTER_BITS
-    return low | counter, low | _COUNTER_LIMIT - 1
+def _table(uid: int) -> str:
+    return f"shard_{uid}"

@@ -17,8 +17,10 @@ LONG_WORDS = 112
 """Of 297 ms, with 60 ms between: 40 s."""
 
 
-def test_each_language_is_translated_once_and_spoken_once(tone_stack: WholeStack, tmp_path: Path) -> None:
-    said = tone_talk(tmp_path / "talk.wav", 1000, 4)
+def test_each_language_is_translated_once_and_spoken_once_and_its_captions_only_grow(
+    tone_stack: WholeStack, tmp_path: Path
+) -> None:
+    said = tone_talk(tmp_path / "talk.wav", 1000, 4, words=8)
     translated = tone_stack.calls("translate-twin", "TranslateText")
     spoken = tone_stack.calls("polly-twin", "SynthesizeSpeech")
 
@@ -32,6 +34,10 @@ def test_each_language_is_translated_once_and_spoken_once(tone_stack: WholeStack
     assert tone_stack.pairs() == {"en-es", "en-ca", "en-fr"}  # a language without a listener costs nothing
     assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
     assert report["chunks"]["sent"] == report["chunks"]["acknowledged"]
+    for language in ("en", "es"):
+        assert report["languages"][language]["rewrites"] == 0
+        assert any(caption["final"] for caption in report["languages"][language]["captions"])
+    assert report["languages"]["es"]["tail_rewrites"] == 0  # only the speaker's own language has a tail to rewrite
 
 
 def test_fifty_listeners_cost_no_more_calls_than_one(tone_stack: WholeStack, tmp_path: Path) -> None:
@@ -57,17 +63,6 @@ def test_two_speakers_at_once_are_not_heard_by_each_others_listeners(tone_stack:
 
     assert words_heard(finished(first), "es") == first_said
     assert words_heard(finished(second), "es") == second_said
-
-
-def test_captions_only_grow_but_for_their_unstable_tail(tone_stack: WholeStack, tmp_path: Path) -> None:
-    tone_talk(tmp_path / "talk.wav", 5000, 4, words=8)
-
-    report = tone_stack.demo("--audio", str(tmp_path / "talk.wav"), "--to", "en,es")
-
-    for language in ("en", "es"):
-        assert report["languages"][language]["rewrites"] == 0
-        assert any(caption["final"] for caption in report["languages"][language]["captions"])
-    assert report["languages"]["es"]["tail_rewrites"] == 0  # only the speaker's own language has a tail to rewrite
 
 
 def test_speech_without_a_pause_is_heard_to_the_word(tone_stack: WholeStack, tmp_path: Path) -> None:

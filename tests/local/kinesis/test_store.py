@@ -97,6 +97,27 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+def test_a_store_of_an_earlier_release_is_refused_by_name(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "kinesis.sqlite") as database:
+        database.execute("create table record(id integer primary key)")
+    database.close()
+    with pytest.raises(StoreError, match="earlier release: remove it"):
+        Store(tmp_path)
+
+
+def test_a_shard_begins_in_the_transaction_of_its_first_records(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first, second = _records(1, 2)
+    with pytest.raises(StoreError):
+        store.append([first, first])  # one number twice: none is written, and no table is left
+    store.append([first, second])
+    assert [record.counter for record in store.read(first[0], 0, 10)] == [first[1].counter, second[1].counter]
+    assert store.oldest(99) is None
+    assert store.trim(99, 10, 10) == 0
+    assert list(store.read(99, 0, 10)) == []
+    store.close()
+
+
 def test_what_is_committed_is_in_the_file_before_a_clean_end(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(_records(1))
@@ -105,6 +126,6 @@ def test_what_is_committed_is_in_the_file_before_a_clean_end(tmp_path: Path) -> 
     for file in tmp_path.glob("kinesis.sqlite*"):
         (copy / file.name).write_bytes(file.read_bytes())
     with sqlite3.connect(copy / "kinesis.sqlite") as database:
-        assert database.execute("select count(*) from record").fetchone() == (1,)
+        assert database.execute("select count(*) from shard_7").fetchone() == (1,)
     database.close()
     store.close()
