@@ -301,7 +301,7 @@ class Driver:
         deeds: list[Deed] = []
         for effect in effects:
             session.dirty = True
-            if isinstance(effect, Emit):  # a match on its attributes costs more than all the rest of this
+            if isinstance(effect, Emit):  # a match on attributes makes a tuple of names for each effect
                 session.outbox.append(effect.record)
             elif isinstance(effect, Done):
                 session.outbox.append(Settle(effect.position, None))
