@@ -1,7 +1,6 @@
 """Performs stages' calls: retries, time limits, circuit breakers, lanes (row S5). The decisions are `policy`'s."""
 
 import asyncio
-import functools
 import random
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.breakers import Guard, metric_name
 from streams.errors import HeraldError, PermanentError, Throttled, TimedOut
 from streams.fence import LOOK_EVERY_S
 from streams.policy import ROUNDS, Breaker, backoff_ms
@@ -98,15 +98,16 @@ class Calls:
         """Attempts in rounds: a service that answers nobody is waited for; one that fails only this call is not."""
         request = call.request
         breaker = self._breakers.setdefault(request.dependency, Breaker())
+        guard = Guard(request.dependency, breaker, self._log, self._metrics)
         failures = rounds = 0
         while True:
-            await self._permission(breaker if request.guarded else None)
-            on_alive = functools.partial(self._succeeded, breaker, request) if request.guarded else None
+            await self._permission(guard if request.guarded else None)
+            on_alive = guard.succeeded if request.guarded else None
             attempt = _Attempt(self._services[request.dependency], session_id, call, self._deliver, on_alive)
             try:
                 value = await attempt.run()
             except HeraldError as error:
-                self._note(breaker, request, error, attempt)
+                self._note(guard, request, error, attempt)
                 failures += 1
                 if not error.retryable or attempt.replied or request.attempts == 1:
                     return attempt.failure(error, failures)
@@ -118,22 +119,22 @@ class Calls:
                 self._count(request, "CallRetries")
                 await asyncio.sleep(backoff_ms(failures, random.random) / 1000)
             except BaseException:
-                breaker.abandoned()
+                guard.abandoned()
                 raise
             else:
                 if request.guarded:
-                    self._succeeded(breaker, request)
+                    guard.succeeded()
                 return attempt.success(value)
 
-    async def _permission(self, breaker: Breaker | None) -> None:
+    async def _permission(self, guard: Guard | None) -> None:
         while True:
             while not self._may_go():
                 await asyncio.sleep(LOOK_EVERY_S)
-            if breaker is None or breaker.may_call(_now_ms()):
+            if guard is None or guard.may_call():
                 return
             await asyncio.sleep(BREAKER_POLL_S)
 
-    def _note(self, breaker: Breaker, request: Request, error: HeraldError, attempt: "_Attempt") -> None:
+    def _note(self, guard: Guard, request: Request, error: HeraldError, attempt: "_Attempt") -> None:
         self._count(request, "CallErrors")
         if isinstance(error, Throttled):
             self._count(request, "CallThrottles")
@@ -142,42 +143,14 @@ class Calls:
         if not request.guarded:
             return
         if isinstance(error, Throttled) and request.long_lived:
-            breaker.abandoned()  # the account has no more streams: this session waits, the others have theirs
+            guard.abandoned()  # the account has no more streams: this session waits, the others have theirs
         elif error.retryable and not attempt.replied:
-            was_open = breaker.is_open()
-            breaker.failed(_now_ms(), attempt.called_ms)
-            if breaker.is_open() and not was_open:
-                self._metrics.add("CircuitBreakerOpened")
-                self._count(request, "BreakerOpened")
-                message = "open: reading pauses until the service answers"
-                self._log.error("breaker", message, dependency=request.dependency, code=error.code)
+            guard.failed(error.code, attempt.called_ms)
         else:
-            self._succeeded(breaker, request)
-
-    def _succeeded(self, breaker: Breaker, request: Request) -> None:
-        if breaker.is_open():
-            self._metrics.add("CircuitBreakerClosed")
-            self._count(request, "BreakerClosed")
-            self._log.info("breaker", "closed: reading goes on", dependency=request.dependency)
-        breaker.succeeded()
+            guard.succeeded()
 
     def _count(self, request: Request, what: str) -> None:
         self._metrics.add(metric_name(request.dependency, what))
-
-
-def metric_name(dependency: str, what: str) -> str:
-    """A figure about calls of a dependency, as in `TranslateCallErrors`.
-
-    Counted: CallErrors (failed tries), CallThrottles and CallTimeouts among them, CallRetries, BreakerOpened,
-    BreakerClosed. A gauge: BreakerState (`Breaker.state`).
-    """
-    return dependency[:1].upper() + dependency[1:] + what
-
-
-def note_breakers(breakers: dict[str, Breaker], metrics: Metrics, now_ms: int) -> None:
-    """Note how each breaker of the program stands."""
-    for dependency, breaker in breakers.items():
-        metrics.add(metric_name(dependency, "BreakerState"), breaker.state(now_ms), "None")
 
 
 class _Attempt:

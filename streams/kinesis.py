@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from streams.aws import as_error
+from streams.breakers import Guard
 from streams.errors import HeraldError, Unavailable
 from streams.fence import LOOK_EVERY_S
 from streams.policy import backoff_ms
@@ -128,18 +130,28 @@ class OrderedWriter:
     A key has one record in flight at the most, so a partial failure, sent again, cannot overtake or be overtaken. What
     fails in passing is sent again with full jitter, for ever or `attempts` times; a record that is given up takes those
     of its key that wait behind it with it, so that whoever puts it again finds none of them ahead.
+
+    guard: asked before each try, told what became of it. A stream that refuses some records is there: only what fails
+    as a whole counts.
     """
 
-    def __init__(self, client: Any, stream: str, attempts: int | None = None, in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        client: Any,
+        stream: str,
+        attempts: int | None = None,
+        in_flight: int = MAX_IN_FLIGHT,
+        guard: Guard | None = None,
+    ) -> None:
         self._client = client
         self._stream = stream
         self._attempts = attempts
         self._in_flight = in_flight
+        self._guard = guard
         self._queues: OrderedDict[str, deque[_Pending]] = OrderedDict()  # keys whose head may go
         self._busy: dict[str, deque[_Pending]] = {}  # keys with a record in flight, and what waits behind it
         self._sends: set[asyncio.Task[None]] = set()
         self._is_starting = False
-        self._failures = 0
 
     def put(self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True) -> "asyncio.Future[Position]":
         """Write a record; the future has its place when it is durable, or a HeraldError.
@@ -155,10 +167,6 @@ class OrderedWriter:
         else:
             queue.append(pending)
         return pending.done
-
-    def failing(self) -> int:
-        """Failures in a row, as of now."""
-        return self._failures
 
     async def close(self) -> None:
         """Stop sending; what is not durable stays unconfirmed."""
@@ -201,26 +209,32 @@ class OrderedWriter:
 
     async def _send(self, batch: list[_Pending]) -> None:
         attempt = 0
-        while batch:
+        while True:
             attempt += 1
-            while not all(pending.may_go() or pending.done.cancelled() for pending in batch):
-                await asyncio.sleep(LOOK_EVERY_S)
+            batch = await self._when_it_may_go(batch)
+            if not batch:
+                return
             try:
-                batch, error = await self._try(self._without_withdrawn(batch))
+                batch, error = await self._try(batch)
             except Exception as unforeseen:  # noqa: BLE001 - whoever waits for a place must learn of it
                 for pending in batch:
                     self._settle(pending, unforeseen)
                 return
-            if not batch:
-                self._failures = 0
+            if error is None:
                 return
-            self._failures += 1
-            assert error is not None
             if not error.retryable or (self._attempts is not None and attempt >= self._attempts):
                 for pending in batch:
                     self._settle(pending, error)
                 return
             await asyncio.sleep(backoff_ms(attempt, random.random) / 1000)
+
+    async def _when_it_may_go(self, batch: list[_Pending]) -> list[_Pending]:
+        """What is to be sent of the batch, now: all of it has leave, and the breaker lets it pass."""
+        while batch := self._without_withdrawn(batch):
+            if all(pending.may_go() for pending in batch) and (self._guard is None or self._guard.may_call()):
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
+        return batch
 
     def _without_withdrawn(self, batch: list[_Pending]) -> list[_Pending]:
         """The batch without the records whose futures were cancelled; their keys are free again."""
@@ -230,14 +244,20 @@ class OrderedWriter:
         return [pending for pending in batch if not pending.done.cancelled()]
 
     async def _try(self, batch: list[_Pending]) -> tuple[list[_Pending], HeraldError | None]:
-        """What is left of the batch, and why."""
-        if not batch:
-            return [], None
+        """What is left of the batch, and why; without a reason nothing is."""
         records = [{"Data": pending.data, "PartitionKey": pending.key} for pending in batch]
+        called_ms = time.time_ns() // 1_000_000
         try:
             answer = await self._client.put_records(StreamName=self._stream, Records=records)
-        except Exception as error:  # noqa: BLE001 - as_error raises what is not the service's
-            return batch, as_error(error, f"writing to {self._stream}")
+        except Exception as failed:  # noqa: BLE001 - as_error raises what is not the service's
+            error = as_error(failed, f"writing to {self._stream}")
+            self._tell_guard(error, called_ms)
+            return batch, error
+        except BaseException:
+            if self._guard is not None:
+                self._guard.abandoned()
+            raise
+        self._tell_guard(None, called_ms)
         left: list[_Pending] = []
         failure: HeraldError | None = None
         for pending, row in zip(batch, answer["Records"], strict=True):
@@ -247,6 +267,14 @@ class OrderedWriter:
             else:
                 self._settle(pending, Position(row["ShardId"], int(row["SequenceNumber"])))
         return left, failure
+
+    def _tell_guard(self, error: HeraldError | None, called_ms: int) -> None:
+        if self._guard is None:
+            return
+        if error is not None and error.retryable:
+            self._guard.failed(error.code, called_ms)
+        else:
+            self._guard.succeeded()
 
     def _release(self, key: str) -> None:
         queue = self._busy.pop(key, None)

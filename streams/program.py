@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from streams.aws import Clients
-from streams.calls import note_breakers
+from streams.breakers import OUTPUT, OUTPUT_OPEN_MS, Guard, note_breakers
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker, poll_interval_s
@@ -157,7 +157,9 @@ async def equipped(
         services = list(await definition.services(settings, clients, context))
         for service in services:
             stack.push_async_callback(service.close)
-        writer = OrderedWriter(kinesis, context.physical(spec.output))
+        breakers = {service.name: Breaker() for service in services} | {OUTPUT: Breaker(open_ms=OUTPUT_OPEN_MS)}
+        guard = Guard(OUTPUT, breakers[OUTPUT], log, metrics)
+        writer = OrderedWriter(kinesis, context.physical(spec.output), guard=guard)
         stack.push_async_callback(writer.close)
         journal_writer = None
         if program.herald_journal == "on":
@@ -168,7 +170,7 @@ async def equipped(
             stage=spec.name,
             build=definition.build(settings),
             services=services,
-            breakers={service.name: Breaker() for service in services},
+            breakers=breakers,
             writer=writer,
             snapshots=Snapshots(dynamodb, context.physical(SNAPSHOTS.name), spec.name),
             dead_letters=DeadLetters(dynamodb, context.physical(DEAD_LETTERS.name), spec.name, spec.input),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from streams.breakers import OUTPUT, OUTPUT_OPEN_MS, Guard
 from streams.catch_up import InputLog
 from streams.dead_letters import DeadLetters
 from streams.embedded import Options, Worker
@@ -103,12 +104,15 @@ class Fleet:
     def _equipment(self, process: Process, worker_id: str, release: int) -> tuple[Equipment, Close]:
         ground, place, silent = self.ground, self.place, self.ground.log
         build, services = self._equip(process, release)
-        writer = OrderedWriter(ground.kinesis, place.output)
+        breakers = {service.name: Breaker(open_ms=OPEN_MS) for service in services}
+        breakers[OUTPUT] = Breaker(open_ms=OUTPUT_OPEN_MS)
+        guard = Guard(OUTPUT, breakers[OUTPUT], silent, silent)
+        writer = OrderedWriter(ground.kinesis, place.output, guard=guard)
         equipment = Equipment(
             stage=place.name,
             build=build,
             services=services,
-            breakers={service.name: Breaker(open_ms=OPEN_MS) for service in services},
+            breakers=breakers,
             writer=writer,
             snapshots=Snapshots(ground.tables, "Snapshots", place.name),
             dead_letters=DeadLetters(ground.tables, "DeadLetters", place.name, place.input),

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from streams import calls as calls_module
-from streams.calls import Calls, note_breakers
+from streams.breakers import note_breakers
+from streams.calls import Calls
 from streams.errors import Failure, HeraldError, Refused, StreamBroken, Throttled, Unavailable
 from streams.fence import LOOK_EVERY_S
 from streams.policy import FAILURES_TO_OPEN, ROUNDS, Breaker
