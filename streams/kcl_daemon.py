@@ -20,7 +20,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,9 +158,9 @@ async def _run(spec: StageSpec, program: ProgramSettings, log: Log, folder: Path
         try:
             async with Clients() as clients:
                 claims = Claims(await clients.get("dynamodb"), leases, worker_id, run)
-                await prepare(claims, await clients.get("kinesis"), options.input_stream)
-                before = await claims.claims()
-                return await _stand_by(daemon, StandBy(spec, claims, worker_id, options.failover_s, before, log))
+                kinesis = await clients.get("kinesis")
+                by = StandBy(spec, claims, worker_id, options.failover_s, log)
+                return await _stand_by(daemon, by, lambda: prepare(claims, kinesis, options.input_stream))
         finally:
             if daemon.returncode is None:
                 daemon.kill()
@@ -181,24 +181,27 @@ async def _start(folder: Path, files: Folder, run: str) -> asyncio.subprocess.Pr
     )
 
 
-async def prepare(claims: Claims, kinesis: Any, stream: str) -> None:
-    """Make a new lease table's rows: without them a first start waits for up to 30 s, at random.
+async def prepare(claims: Claims, kinesis: Any, stream: str) -> dict[str, Claim]:
+    """The leases as they are, when a new table has rows: without them a first start waits for up to 30 s, at random.
 
-    A table that has rows is the daemon's business: it knows which shards were worked off before. Raises NotFound for a
-    stream or table that does not exist, which the daemon would try to find for ever.
+    A table that has rows is the daemon's business: it knows which shards were worked off before. Raises HeraldError:
+    NotFound for a stream or table that does not exist, which the daemon would try to find for ever.
     """
     shards = await list_shards(kinesis, stream)
     if not await claims.rows():
         for shard in shards:
             await claims.create(shard)
+    return await claims.claims()
 
 
-async def _stand_by(daemon: asyncio.subprocess.Process, by: "StandBy") -> int:
+async def _stand_by(
+    daemon: asyncio.subprocess.Process, by: "StandBy", prepare_leases: Callable[[], Awaitable[dict[str, Claim]]]
+) -> int:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    standing = loop.create_task(by.stand())
+    standing = loop.create_task(by.stand(prepare_leases))
     telling = loop.create_task(told.wait())
     ended = loop.create_task(daemon.wait())
     try:
@@ -245,24 +248,29 @@ def children_of(pid: int) -> list[int]:
 
 
 class StandBy:
-    """What is done beside a daemon. before: the leases as they were when it was started."""
+    """What is done beside a daemon."""
 
-    def __init__(
-        self, spec: StageSpec, claims: Claims, worker_id: str, failover_s: float, before: dict[str, Claim], log: Log
-    ) -> None:
+    def __init__(self, spec: StageSpec, claims: Claims, worker_id: str, failover_s: float, log: Log) -> None:
         self._spec = spec
         self._claims = claims
         self._worker_id = worker_id
         self._patience_s = failover_s + LEADER_FIRST_S
-        self._before = before
+        self._before: Mapping[str, Claim] = {}
         self._log = log
         self._is_ready = False
         self._seen: dict[str, tuple[int, float]] = {}
 
-    async def stand(self) -> None:
-        """Until cancelled. Raises HeraldError for what no retry mends."""
+    async def stand(self, prepare_leases: Callable[[], Awaitable[dict[str, Claim]]]) -> None:
+        """Until cancelled. prepare_leases: gives the leases as they are at the start.
+
+        What is away is waited for, from the first moment on. Raises HeraldError for what no retry mends.
+        """
+        has_begun = False
         while True:
             try:
+                if not has_begun:
+                    self.begin(await prepare_leases())
+                    has_begun = True
                 claims = await self._claims.claims()
                 self._look_for_namesakes(claims)
                 if not self._is_ready and self._all_are_read(claims):
@@ -275,8 +283,12 @@ class StandBy:
                 self._log.warning("standBy", "trying again", code=error.code)
             await asyncio.sleep(STAND_BY_EVERY_S if self._is_ready else STAND_BY_EVERY_S / 5)
 
+    def begin(self, leases: Mapping[str, Claim]) -> None:
+        """Take these for the leases as they were when the daemon was started."""
+        self._before = leases
+
     def _all_are_read(self, claims: Mapping[str, Claim]) -> bool:
-        """Whether each shard that can be read is read: my own by a process that was started since."""
+        """Whether each shard that can be read is read: my own by a process that was started since the start."""
         found = workable(claims)
         for claim in found:
             old = self._before.get(claim.lease.shard_id)

@@ -1,5 +1,6 @@
 """What stands by a KCL daemon: its settings, its files, and whose leases it takes over."""
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -11,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from streams.claims import Claims
+from streams.claims import Claim, Claims
 from streams.embedded import Options
-from streams.errors import ConfigurationError, DuplicateWorker
+from streams.errors import ConfigurationError, DuplicateWorker, NotFound, TimedOut, Unavailable
 from streams.kcl_daemon import (
     LEADER_FIRST_S,
     Folder,
@@ -122,7 +123,9 @@ class Table:
 
     async def stand_by(self) -> StandBy:
         claims = self.claims["me"]
-        return StandBy(SPEC, claims, "me", FAILOVER_S, await claims.claims(), Log("copy"))
+        by = StandBy(SPEC, claims, "me", FAILOVER_S, Log("copy"))
+        by.begin(await claims.claims())
+        return by
 
     async def owners(self) -> dict[str, str | None]:
         return {shard_id: lease.owner for shard_id, lease in (await self.claims["me"].list()).items()}
@@ -204,7 +207,9 @@ async def test_of_two_daemons_under_one_id_the_older_ends(table: Table, dynamo: 
     claims = await namesake.claims()
     with pytest.raises(DuplicateWorker, match="worker id me"):
         older._look_for_namesakes(claims)
-    StandBy(SPEC, namesake, "me", FAILOVER_S, claims, Log("copy"))._look_for_namesakes(claims)
+    younger = StandBy(SPEC, namesake, "me", FAILOVER_S, Log("copy"))
+    younger.begin(claims)
+    younger._look_for_namesakes(claims)
     after = await table.stand_by()  # one that is started after it has ended, by a clock that is behind
     after._look_for_namesakes(claims)
 
@@ -228,6 +233,37 @@ async def test_ready_when_every_shard_is_read_since_the_start(table: Table) -> N
     assert not by._all_are_read(await claims.claims())
     await claims.note_reading((await claims.claims())[LEFT.shard_id])
     assert by._all_are_read(await claims.claims())
+
+
+async def test_a_table_that_is_away_at_the_start_is_waited_for(
+    table: Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await table.make(LEFT)
+    await table.give("me", LEFT, read=True)
+    claims = table.claims["me"]
+    failures = [Unavailable("the table is away"), TimedOut("the table says nothing")]
+
+    async def leases() -> dict[str, Claim]:
+        if failures:
+            raise failures.pop()
+        found = await claims.claims()
+        await claims.claim(LEFT.shard_id)
+        await claims.note_reading((await claims.claims())[LEFT.shard_id])
+        return found
+
+    standing = asyncio.create_task(StandBy(SPEC, claims, "me", FAILOVER_S, Log("copy")).stand(leases))
+    async with asyncio.timeout(20):
+        while "ready" not in capsys.readouterr().out:
+            assert not standing.done()
+            await asyncio.sleep(0.05)
+    standing.cancel()
+    assert not failures
+
+
+async def test_a_stream_that_does_not_exist_ends_it(table: Table, kinesis: Any) -> None:
+    by = StandBy(SPEC, table.claims["me"], "me", FAILOVER_S, Log("copy"))
+    with pytest.raises(NotFound):
+        await by.stand(lambda: prepare(table.claims["me"], kinesis, "nothing-of-that-name"))
 
 
 async def test_a_new_table_gets_a_row_for_each_shard_and_an_old_one_is_left_alone(
