@@ -122,6 +122,7 @@ class _Pending(NamedTuple):
     data: bytes
     done: "asyncio.Future[Position]"
     may_go: Callable[[], bool]
+    together: bool
 
 
 class OrderedWriter:
@@ -130,6 +131,9 @@ class OrderedWriter:
     A key has one record in flight at the most, so a partial failure, sent again, cannot overtake or be overtaken. What
     fails in passing is sent again with full jitter, for ever or `attempts` times; a record that is given up takes those
     of its key that wait behind it with it, so that whoever puts it again finds none of them ahead.
+
+    Records whose readers can put them in order (chunks with a number, row A4) may share a request with others of their
+    key: then a key goes as fast as it is put, not one record a round trip, and a partial failure lets later ones pass.
 
     guard: asked before each try, told what became of it. A stream that refuses some records is there: only what fails
     as a whole counts.
@@ -149,17 +153,20 @@ class OrderedWriter:
         self._in_flight = in_flight
         self._guard = guard
         self._queues: OrderedDict[str, deque[_Pending]] = OrderedDict()  # keys whose head may go
-        self._busy: dict[str, deque[_Pending]] = {}  # keys with a record in flight, and what waits behind it
+        self._busy: dict[str, deque[_Pending]] = {}  # keys with records in flight, and what waits behind them
+        self._flying: dict[str, int] = {}  # how many those are
         self._sends: set[asyncio.Task[None]] = set()
         self._is_starting = False
 
-    def put(self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True) -> "asyncio.Future[Position]":
+    def put(
+        self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True, *, together: bool = False
+    ) -> "asyncio.Future[Position]":
         """Write a record; the future has its place when it is durable, or a HeraldError.
 
-        may_go: asked before each try; while it says no, the record waits. Cancelling the future withdraws the record:
-        it is not sent, or not again.
+        may_go: asked before each try; while it says no, the record waits. together: it may share a request with the one
+        before it of its key, if that may too. Cancelling the future withdraws the record: it is not sent, or not again.
         """
-        pending = _Pending(key, data, asyncio.get_running_loop().create_future(), may_go)
+        pending = _Pending(key, data, asyncio.get_running_loop().create_future(), may_go, together)
         queue = self._busy.get(key)
         if queue is None:
             self._queues.setdefault(key, deque()).append(pending)
@@ -191,14 +198,19 @@ class OrderedWriter:
     def _take_batch(self) -> list[_Pending]:
         batch: list[_Pending] = []
         size = 0
-        while self._queues and len(batch) < MAX_BATCH_RECORDS:
-            key = next(iter(self._queues))
-            size += len(self._queues[key][0].data) + len(key)
-            if batch and size > MAX_BATCH_BYTES:
+        while self._queues:
+            key, queue = next(iter(self._queues.items()))
+            taken = 0
+            while queue and (not taken or (batch[-1].together and queue[0].together)):
+                size += len(queue[0].data) + len(key)
+                if batch and (size > MAX_BATCH_BYTES or len(batch) == MAX_BATCH_RECORDS):
+                    break
+                batch.append(queue.popleft())
+                taken += 1
+            if not taken:
                 break
-            queue = self._queues.pop(key)
-            batch.append(queue.popleft())
-            self._busy[key] = queue
+            self._busy[key] = self._queues.pop(key)
+            self._flying[key] = taken
         return batch
 
     def _sent(self, task: asyncio.Task[None]) -> None:
@@ -240,7 +252,7 @@ class OrderedWriter:
         """The batch without the records whose futures were cancelled; their keys are free again."""
         for pending in batch:
             if pending.done.cancelled():
-                self._release(pending.key)
+                self._landed(pending.key)
         return [pending for pending in batch if not pending.done.cancelled()]
 
     async def _try(self, batch: list[_Pending]) -> tuple[list[_Pending], HeraldError | None]:
@@ -276,8 +288,13 @@ class OrderedWriter:
         else:
             self._guard.succeeded()
 
-    def _release(self, key: str) -> None:
-        queue = self._busy.pop(key, None)
+    def _landed(self, key: str) -> None:
+        """One record less of this key is in flight; after the last, what waits behind them may go."""
+        self._flying[key] -= 1
+        if self._flying[key]:
+            return
+        del self._flying[key]
+        queue = self._busy.pop(key)
         if queue:
             self._queues[key] = queue
             self._start_soon()
@@ -285,8 +302,8 @@ class OrderedWriter:
     def _settle(self, pending: _Pending, result: Position | Exception) -> None:
         behind: Iterable[_Pending] = ()
         if isinstance(result, Exception):
-            behind = self._busy.pop(pending.key, ())
-        self._release(pending.key)
+            behind, self._busy[pending.key] = self._busy[pending.key], deque()
+        self._landed(pending.key)
         for one in (pending, *behind):
             if one.done.done():
                 continue

@@ -126,6 +126,77 @@ async def test_what_waits_behind_a_record_that_is_given_up_is_given_up_with_it(
     await writer.close()
 
 
+class Watched:
+    """The client, with the records of each request, and a gate before it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.gate = asyncio.Event()
+        self.requests: list[list[bytes]] = []
+
+    async def put_records(self, **arguments: Any) -> Any:
+        self.requests.append([row["Data"] for row in arguments["Records"]])
+        await self.gate.wait()
+        return await self._client.put_records(**arguments)
+
+
+async def test_records_that_may_go_together_share_a_request_with_others_of_their_key(kinesis: Any, prefix: str) -> None:
+    stream = await make_stream(kinesis, prefix, 2)
+    client = Watched(kinesis)
+    writer = OrderedWriter(client, stream)
+    first = writer.put("s", b"0", together=True)
+    while not client.requests:
+        await asyncio.sleep(0)
+    behind = [writer.put("s", b"%d" % number, together=number != 4) for number in range(1, 7)]
+    other = writer.put("t", b"t")
+    client.gate.set()
+    places = await asyncio.gather(first, *behind, other)
+    assert client.requests == [[b"0"], [b"t"], [b"1", b"2", b"3"], [b"4"], [b"5", b"6"]]
+    assert sorted(places[:-1]) == places[:-1]
+    assert await read_all(kinesis, stream) == {"s": [b"%d" % number for number in range(7)], "t": [b"t"]}
+    await writer.close()
+
+
+async def test_of_records_that_went_together_each_that_failed_is_sent_again_before_what_waits(
+    kinesis: Any, kinesis_url: str, prefix: str
+) -> None:
+    stream = await make_stream(kinesis, prefix)
+    writer = OrderedWriter(kinesis, stream)
+    await set_faults(kinesis_url, {"kind": "partial", "operation": "PutRecords", "count": 2})
+    try:
+        puts = [writer.put("s", b"%d" % number, together=True) for number in range(20)]
+        await asyncio.sleep(0)
+        behind = writer.put("s", b"behind")
+        await asyncio.gather(*puts, behind)
+    finally:
+        await set_faults(kinesis_url)
+    (found,) = (await read_all(kinesis, stream)).values()
+    assert sorted(found[:-1]) == sorted(b"%d" % number for number in range(20))
+    assert found[-1] == b"behind"
+    await writer.close()
+
+
+async def test_what_went_together_is_given_up_with_all_that_waits_behind_it(
+    kinesis: Any, kinesis_url: str, prefix: str
+) -> None:
+    stream = await make_stream(kinesis, prefix)
+    writer = OrderedWriter(kinesis, stream, attempts=1)
+    await set_faults(kinesis_url, {"kind": "throttle", "operation": "PutRecords", "count": 1})
+    try:
+        puts = [writer.put("s", b"%d" % number, together=True) for number in range(3)]
+        withdrawn = writer.put("s", b"withdrawn", together=True)
+        withdrawn.cancel()
+        await asyncio.sleep(0)
+        puts.append(writer.put("s", b"behind", together=True))
+        results = await asyncio.gather(*puts, return_exceptions=True)
+        assert [type(result) for result in results] == [Throttled] * 4
+        await writer.put("s", b"next")
+    finally:
+        await set_faults(kinesis_url)
+    assert await read_all(kinesis, stream) == {"s": [b"next"]}
+    await writer.close()
+
+
 async def test_a_missing_stream_is_an_error_that_no_retry_mends(kinesis: Any) -> None:
     writer = OrderedWriter(kinesis, "nothing-of-that-name")
     with pytest.raises(NotFound):
