@@ -11,7 +11,8 @@ Reading order:
     tokens.py        shard iterators and next-page tokens
     limits.py        token buckets
     log.py           what of a shard is visible, its tail in memory
-    store.py         SQLite
+    segments.py      the log that keeps the records
+    store.py         the log and its index, in SQLite
     twin.py          all of these together: accept, commit, read, settle
     requests.py      request shapes and their constraints
     lookup.py        names and ARNs

@@ -1,7 +1,7 @@
 """The service's state: streams, what is written but not yet durable, what readers may see.
 
 Synchronous and without a clock. The rule that makes readers safe: a record gets its place in the shard when
-it is accepted, all accepted records become durable in one transaction in that order, and only then are they
+it is accepted, all accepted records become durable in one write in that order, and only then are they
 visible and acknowledged. So within a shard the order of sequence numbers is the order of visibility, and a
 reader that has seen a record will never find one before it.
 """

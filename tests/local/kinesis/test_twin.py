@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,23 @@ def test_a_change_that_was_begun_is_made_after_a_restart(tmp_path: Path) -> None
     assert due_ms == again.now_ms + 100
     assert again.twin.settle(due_ms) is None
     assert len(again.twin.streams["talk"].open_shards) == 2
+    store.close()
+
+
+def test_a_deleted_stream_is_gone_after_a_kill_though_its_number_is_given_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    bench = Bench(store)
+    bench.stream()
+    uid = bench.twin.streams["talk"].shards[0].uid
+    bench.put(b"old")
+    bench.call("DeleteStream", StreamName="talk")
+    store = Store(shutil.copytree(tmp_path / "store", tmp_path / "killed"))
+    again = Bench(store)
+    again.stream()
+    assert again.twin.streams["talk"].shards[0].uid == uid
+    assert again.read() == []
+    again.put(b"new")
+    assert again.read() == [b"new"]
     store.close()
 
 
