@@ -49,9 +49,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def up(folder: Path, engine: str) -> Iterator[psutil.Process]:
+def up(folder: Path, engine: str, *more: str) -> Iterator[psutil.Process]:
     environment = {**os.environ, "HERALD_DIR": str(folder)}
-    argv = [sys.executable, "-m", "ops", "up", "--port", "0", "--engine", engine]
+    argv = [sys.executable, "-m", "ops", "up", "--port", "0", "--engine", engine, *more]
     process = subprocess.Popen(argv, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 90

@@ -14,12 +14,23 @@ from gateway import messages, session_ids
 from gateway.admission import Connection
 from gateway.errors import ErrorCode, WireError
 from gateway.events import Incoming
-from gateway.messages import BroadcastState, CreateSession, JoinSession, SessionCreated, SessionJoined
+from gateway.limits import Limiter
+from gateway.messages import (
+    BroadcastState,
+    CreateSession,
+    JoinSession,
+    SessionCreated,
+    SessionJoined,
+    SpeakerDisconnected,
+    SpeakerReconnected,
+)
+from gateway.notices import Notice
 from gateway.offers import Offers
+from gateway.presence import Presence
 from gateway.settings import Settings
 from gateway.tables import DOOR_KEPT_MS, Session, Tables
 from gateway.tokens import Verifier
-from streams.errors import Refused
+from streams.errors import HeraldError, Refused
 from streams.languages import base_language, normalise_source
 from streams.records import SessionEvent
 from streams.telemetry import Log
@@ -34,26 +45,38 @@ ACCEPTED: Final[dict[str, Any]] = {"statusCode": 200}
 
 
 class Welcome(msgspec.Struct, frozen=True, rename="camel"):
-    """What `welcome` is to do. target_language: a listener's, put into the index once it can be reached."""
+    """What `welcome` is to do. target_language: a listener's, put into the index once it can be reached.
+
+    replaces: the connection whose place this one takes, to be closed a moment later. state_version: that of the state
+    in a listener's message.
+    """
 
     connection_id: str
     message: str
     target_language: str | None = None
+    session_id: str = ""
+    replaces: str | None = None
+    state_version: int = 0
 
 
 class Equipment(NamedTuple):
     """What the control routes work with.
 
-    publish: puts an event into the audio stream, and returns once Kinesis has it. welcome: invokes that function.
+    publish: puts an event into the audio stream, and returns once Kinesis has it. welcome, notify: invoke the functions
+    called so. report: invokes the function `status` for a session whose listeners have changed.
     below(n): a random draw from 0 to n - 1.
     """
 
     settings: Settings
     tables: Tables
+    presence: Presence
+    limits: Limiter
     verifier: Verifier
     offers: Offers
     publish: Callable[[SessionEvent], Awaitable[None]]
     welcome: Callable[[Welcome], Awaitable[None]]
+    notify: Callable[[Notice], Awaitable[None]]
+    report: Callable[[str], Awaitable[None]]
     below: Callable[[int], int]
     now_ms: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
@@ -67,6 +90,7 @@ async def connect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
     """
     query = dict(incoming.query)
     action = query.pop("action", "")
+    await equipment.limits.connect(incoming.source_ip, incoming.arrived_ms, joins=action == "joinSession")
     if action == "createSession":
         if not query.get("token"):
             raise WireError(ErrorCode.UNAUTHENTICATED, "A valid token is needed.")
@@ -74,7 +98,8 @@ async def connect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
     elif action == "joinSession":
         await _join(equipment, incoming, messages.parse_query(query, JoinSession))
     else:
-        raise WireError(ErrorCode.INVALID_MESSAGE, "action must be createSession or joinSession.")
+        actions = "createSession, joinSession, resumeSession or refreshConnection"
+        raise WireError(ErrorCode.INVALID_MESSAGE, f"action must be {actions}.")
     return ACCEPTED
 
 
@@ -82,6 +107,7 @@ async def _create(equipment: Equipment, incoming: Incoming, query: CreateSession
     identity = await equipment.verifier.verify(query.token)
     source_language = _source(query.source_language, equipment.settings.sources())
     targets = sorted(await equipment.offers.languages())
+    await equipment.limits.session(identity.owner_hash, incoming.arrived_ms)
     now_ms = equipment.now_ms()
     state = BroadcastState(last_state_change=now_ms)
     session = await _add_session(
@@ -122,7 +148,7 @@ def _source(wanted: str, on_offer: Sequence[str]) -> str:
     return source
 
 
-def _target(wanted: str, on_offer: Collection[str]) -> str:
+def offered_target(wanted: str, on_offer: Collection[str]) -> str:
     """The language that a listener gets: the one that was asked for, else the same without its region.
 
     Raises WireError(UNSUPPORTED_LANGUAGE).
@@ -151,7 +177,7 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
     if session is None or session.ended_at is not None:
         raise WireError(ErrorCode.SESSION_NOT_FOUND, "There is no such session.")
     targets = await equipment.offers.languages()
-    language = _target(query.target_language, targets)
+    language = offered_target(query.target_language, targets)
     if await equipment.tables.count_listeners(session.session_id) >= equipment.settings.max_listeners_per_session:
         raise WireError(ErrorCode.SESSION_FULL, "The session has as many listeners as it may have.")
     now_ms = equipment.now_ms()
@@ -164,8 +190,11 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
         broadcast_state=session.broadcast_state,
         limits=equipment.settings.limits(),
         timestamp=now_ms // 1000,
+        connection_id=incoming.connection_id,
+        state_version=session.state_version,
     )
-    await equipment.welcome(Welcome(incoming.connection_id, messages.encode(message), language))
+    task = Welcome(incoming.connection_id, messages.encode(message), language, session.session_id)
+    await equipment.welcome(msgspec.structs.replace(task, state_version=session.state_version))
     equipment.log.info("connect", "listener joined", session.session_id, target_language=language)
 
 
@@ -178,13 +207,44 @@ async def disconnect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]
 
 
 async def forget(equipment: Equipment, connection: Connection) -> None:
-    """A client has gone: its row goes, and a speaker's session ends with it.
+    """A client has gone: so does its row, and a speaker's session waits for it or ends.
 
     The row goes last: what breaks off before is found again by it.
     """
     if connection.role == "speaker":
-        await end(equipment, connection, GONE)
+        await leave(equipment, connection)
     await equipment.tables.remove_connection(connection.connection_id)
+    if connection.target_language is not None:
+        await equipment.report(connection.session_id)
+
+
+async def leave(equipment: Equipment, speaker: Connection) -> bool:
+    """A speaker's connection has gone. Its session waits for it to come back (row W13), or ends without a grace period.
+
+    Whether the session has ended. A session whose speaker has another connection by now goes on; an end that broke off
+    is completed. `pulse` ends what waits in vain.
+    """
+    now_ms = equipment.now_ms()
+    waiting = await equipment.presence.speaker_left(speaker.session_id, speaker.connection_id, now_ms)
+    if waiting is None:
+        session = await equipment.tables.session(speaker.session_id)
+        is_half_ended = session is not None and session.ended_at is not None and not session.end_published
+        return is_half_ended and await end(equipment, speaker, GONE) is not None
+    if not equipment.settings.speaker_grace_s:
+        return await end(equipment, speaker, GONE) is not None
+    if waiting.speaker_gone_at == now_ms:
+        await tell_listeners(equipment, SpeakerDisconnected(speaker.session_id, now_ms // 1000))
+        equipment.log.info("disconnect", "the speaker is away", speaker.session_id)
+    return False
+
+
+async def tell_listeners(equipment: Equipment, message: SpeakerDisconnected | SpeakerReconnected) -> None:
+    """Tell a session's listeners where the speaker is; that they cannot be told stops nothing."""
+    try:
+        notice = Notice(message.session_id, messages.encode(message), equipment.now_ms())
+        await equipment.notify(notice)
+    except HeraldError as error:
+        equipment.log.warning("notify", str(error), message.session_id, code=error.code)
 
 
 async def end(equipment: Equipment, connection: Connection, reason: str) -> Session | None:

@@ -9,7 +9,10 @@ from gateway.errors import ErrorCode, WireError
 
 
 class Incoming(NamedTuple):
-    """One invocation. arrived_ms: when API Gateway had the message (Unix milliseconds, its clock)."""
+    """One invocation. arrived_ms: when API Gateway had the message (Unix milliseconds, its clock).
+
+    source_ip: the client's address; neither logged nor stored in clear.
+    """
 
     route: str
     connection_id: str
@@ -17,6 +20,7 @@ class Incoming(NamedTuple):
     query: dict[str, str]
     body: str
     request_id: str
+    source_ip: str = ""
 
 
 def read(event: dict[str, Any]) -> Incoming:
@@ -35,6 +39,7 @@ def read(event: dict[str, Any]) -> Incoming:
         query=event.get("queryStringParameters") or {},
         body=body,
         request_id=context.get("requestId", ""),
+        source_ip=context.get("identity", {}).get("sourceIp", ""),
     )
 
 

@@ -4,17 +4,22 @@ import asyncio
 import os
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import msgspec
 
 from gateway import control, events
-from gateway.connecting import Equipment, Welcome
+from gateway.connecting import Equipment
+from gateway.errors import ErrorCode, WireError
 from gateway.lambdas import Event, Function, Handle, now_ms
+from gateway.limits import STATUS_ROUTE, Limiter
 from gateway.offers import Offers
-from gateway.routes import physical_function_name
+from gateway.presence import Presence
+from gateway.routes import FunctionName, physical_function_name
 from gateway.settings import Settings
+from gateway.status import reporting
 from gateway.tables import Tables
 from gateway.tokens import KeySet, Verifier, fetch_from
 from streams.aws import Clients, as_error
@@ -37,15 +42,18 @@ async def open_equipment(stack: AsyncExitStack, clients: Clients, settings: Sett
     async def publish(event: SessionEvent) -> None:
         await writer.put(event.session_id, encode(event))
 
-    async def welcome(task: Welcome) -> None:
-        try:
-            await functions.invoke(
-                FunctionName=physical_function_name(settings.herald_prefix, "welcome"),
-                InvocationType="Event",
-                Payload=msgspec.json.encode(task),
-            )
-        except Exception as error:
-            raise as_error(error, "invoking welcome") from error
+    def invoking(name: FunctionName) -> Callable[[msgspec.Struct], Awaitable[None]]:
+        async def invoke(task: msgspec.Struct) -> None:
+            try:
+                await functions.invoke(
+                    FunctionName=physical_function_name(settings.herald_prefix, name),
+                    InvocationType="Event",
+                    Payload=msgspec.json.encode(task),
+                )
+            except Exception as error:
+                raise as_error(error, f"invoking {name}") from error
+
+        return invoke
 
     async def ask() -> dict[str, Offer]:
         offers: dict[str, Offer] = await ask_offers(await clients.get("translate"), await clients.get("polly"))
@@ -55,10 +63,14 @@ async def open_equipment(stack: AsyncExitStack, clients: Clients, settings: Sett
     return Equipment(
         settings=settings,
         tables=Tables(await clients.get("dynamodb"), settings.herald_prefix),
+        presence=Presence(await clients.get("dynamodb"), settings.herald_prefix),
+        limits=Limiter(await clients.get("dynamodb"), settings),
         verifier=Verifier(keys, settings.token_issuer, settings.token_audience, settings.token_role_claim),
         offers=Offers(ask, time.monotonic),
         publish=publish,
-        welcome=welcome,
+        welcome=invoking("welcome"),
+        notify=invoking("notify"),
+        report=reporting(functions, settings.herald_prefix, log),
         below=secrets.randbelow,
         now_ms=now_ms,
         sleep=asyncio.sleep,
@@ -76,9 +88,17 @@ async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Ha
         incoming = events.read(event)
         try:
             return await control.route(equipment, incoming)
+        except WireError as error:
+            if error.code is ErrorCode.RATE_LIMIT_EXCEEDED:
+                metrics.add("RateLimitViolations", type=error.details["rate"])
+            raise
         finally:
-            metrics.add("ControlMessagesReceived")
-            metrics.add("ControlMessageLatency", (time.perf_counter() - started_s) * 1000, "Milliseconds")
+            metrics.add("ControlMessagesReceived", action=incoming.route)
+            latency_ms = (time.perf_counter() - started_s) * 1000
+            metrics.add("ControlMessageLatency", latency_ms, "Milliseconds")
+            if incoming.route == STATUS_ROUTE:
+                metrics.add("StatusQueriesReceived")
+                metrics.add("StatusQueryLatency", latency_ms, "Milliseconds")
 
     return handle
 

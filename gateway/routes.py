@@ -18,7 +18,7 @@ _ENVELOPE_BYTES: Final = 512
 MAX_AUDIO_BYTES_PER_FRAME: Final = (MAX_FRAME_BYTES - _ENVELOPE_BYTES) // 4 * 3
 """Audio that fits a frame as base64, with its envelope: 0.75 s. More, up to MAX_AUDIO_BYTES, takes several frames."""
 
-FunctionName = Literal["ingest", "control", "welcome", "sweep"]
+FunctionName = Literal["ingest", "control", "welcome", "notify", "status", "sweep", "pulse", "drain"]
 Who = Literal["speaker", "listener", "both", "anyone"]
 
 
@@ -48,16 +48,30 @@ FUNCTIONS: Final = (
     FunctionSpec("ingest", "ingest.handler.handler", 1024, 29),
     FunctionSpec("control", "gateway.handler.handler", 512, 10),
     FunctionSpec("welcome", "gateway.welcome.handler", 512, 10),
+    FunctionSpec("notify", "gateway.notify.handler", 512, 10),
+    FunctionSpec("status", "gateway.status.handler", 256, 5),
     FunctionSpec("sweep", "gateway.sweep.handler", 512, 60, every_s=60),
+    FunctionSpec("pulse", "gateway.pulse.handler", 512, 60, every_s=60),
+    FunctionSpec("drain", "gateway.drain.handler", 512, 60),
 )
-"""`welcome` has no route: `control` invokes it once a client has been let in. `sweep` has a schedule."""
+"""`welcome`, `notify` and `status` have no route: other functions invoke them, and do not wait. `sweep` and `pulse`
+have a schedule. `drain` is invoked by hand, before a deployment."""
 
 ROUTES: Final = (
     RouteSpec("$connect", "control", "anyone", answers=False),
     RouteSpec("$disconnect", "control", "anyone", answers=False),
     RouteSpec("$default", "control", "anyone"),
     RouteSpec("sendAudio", "ingest", "speaker"),
+    RouteSpec("pauseBroadcast", "control", "speaker"),
+    RouteSpec("resumeBroadcast", "control", "speaker"),
+    RouteSpec("muteBroadcast", "control", "speaker"),
+    RouteSpec("unmuteBroadcast", "control", "speaker"),
+    RouteSpec("setVolume", "control", "speaker"),
+    RouteSpec("speakerStateChange", "control", "speaker"),
+    RouteSpec("pausePlayback", "control", "listener"),
+    RouteSpec("changeLanguage", "control", "listener"),
     RouteSpec("endSession", "control", "speaker"),
+    RouteSpec("getSessionStatus", "control", "speaker"),
     RouteSpec("heartbeat", "control", "both"),
 )
 

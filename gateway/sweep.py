@@ -1,4 +1,4 @@
-"""The function `sweep`: drops who has been silent for too long, and ends sessions that nobody ended (row W11).
+"""The function `sweep`: drops who has been silent for too long, and finds sessions that nobody ended (row W11).
 
 Silent is who neither sent anything for 90 s nor took what was sent: a listener that only listens is there. Invoked on a
 schedule. A connection that goes is told by `$disconnect`, and a client that is there sends audio or a
@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.admission import Connection
-from gateway.connecting import GONE, Equipment, end, forget
+from gateway.connecting import Equipment, forget, leave
 from gateway.handler import open_equipment
 from gateway.lambdas import Function, Handle
 from gateway.posts import Posts
@@ -45,7 +45,7 @@ async def sweep(
     last_active_ms: Callable[[str], Awaitable[int | None]],
     task: Task,
 ) -> int:
-    """Drop who is silent, end what has no speaker; how many that were.
+    """Drop who is silent, end what has no speaker; how many that were. A speaker who goes so may come back (row W13).
 
     close: closes a connection, if it is still there. last_active_ms: when it last took or sent something, None if it is
     not there. Raises the first HeraldError, once everything has been tried.
@@ -67,7 +67,7 @@ async def sweep(
     async def finish(speaker: Connection) -> bool:
         if await tables.connection(speaker.connection_id) is not None:
             return False
-        return await end(equipment, speaker, GONE) is not None
+        return await leave(equipment, speaker)
 
     dropped = await _each(drop, await tables.silent_connections(before_ms))
     return dropped + await _each(finish, await tables.speakers_of_unended_sessions(before_ms))

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from gateway.admission import Connection
 from gateway.messages import BroadcastState
+from gateway.state import Change
 from streams.aws import as_error
 from streams.resources import CONNECTIONS, LISTENERS_INDEX, SESSIONS, physical_name
 
@@ -24,10 +25,20 @@ DOOR_KEPT_MS: Final = 250
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
+class Report(msgspec.Struct, frozen=True):
+    """What a speaker was told unasked: when (Unix milliseconds), and how many listeners of each language."""
+
+    at_ms: int
+    languages: dict[str, int]
+
+
 class Session(msgspec.Struct, frozen=True):
     """A row of Sessions. Times in Unix milliseconds; ended_at is None while it goes on.
 
-    end_published: whether the end has reached the audio stream.
+    state_version: how often broadcast_state has been changed.
+    end_published: whether the end has reached the audio stream. speaker_gone_at: since when it waits for its speaker
+    to come back (row W13). audio_count: under which name the speaker's chunks are counted, if not that of the
+    connection (`AudioChunk.connection`).
     """
 
     session_id: str
@@ -39,6 +50,10 @@ class Session(msgspec.Struct, frozen=True):
     created_at: int
     ended_at: int | None = None
     end_published: bool = False
+    speaker_gone_at: int | None = None
+    audio_count: str = ""
+    last_report: Report | None = None
+    state_version: int = 0
 
 
 class Tables:
@@ -66,7 +81,7 @@ class Tables:
                 TableName=self._sessions, Item=item, ConditionExpression="attribute_not_exists(sessionId)"
             )
         except Exception as error:
-            if _is_condition(error):
+            if is_condition(error):
                 return False
             raise as_error(error, "adding a session") from error
         return True
@@ -79,7 +94,7 @@ class Tables:
             )
         except Exception as error:
             raise as_error(error, "reading a session") from error
-        return _session(answer["Item"]) if "Item" in answer else None
+        return session_of(answer["Item"]) if "Item" in answer else None
 
     async def end_session(self, session_id: str, now_ms: int) -> Session | None:
         """Mark it ended, once: the first end's time stays. The session as it is now; None if there is none."""
@@ -93,10 +108,35 @@ class Tables:
                 ReturnValues="ALL_NEW",
             )
         except Exception as error:
-            if _is_condition(error):
+            if is_condition(error):
                 return None
             raise as_error(error, "ending a session") from error
-        return _session(answer["Attributes"])
+        return session_of(answer["Attributes"])
+
+    async def change_state(self, session_id: str, change: Change, now_ms: int) -> Session | None:
+        """Change what the change names of the broadcast's state, and nothing else; the session as it is then.
+
+        None if there is no such session, or it has ended. One write, so that changes at the same time are all there
+        in the end, in some order, and numbered without a gap by it (row W18).
+        """
+        fields = {f"broadcastState.{name}": value for name, value in _change_to_item(change).items()}
+        fields["broadcastState.lastStateChange"] = {"N": str(now_ms)}
+        values = {f":v{number}": value for number, value in enumerate(fields.values())}
+        settings = ", ".join(f"{name} = :v{number}" for number, name in enumerate(fields))
+        try:
+            answer = await self._client.update_item(
+                TableName=self._sessions,
+                Key={"sessionId": {"S": session_id}},
+                UpdateExpression=f"SET {settings} ADD stateVersion :one",
+                ConditionExpression="attribute_exists(sessionId) AND attribute_not_exists(endedAt)",
+                ExpressionAttributeValues=values | {":one": {"N": "1"}},
+                ReturnValues="ALL_NEW",
+            )
+        except Exception as error:
+            if is_condition(error):
+                return None
+            raise as_error(error, "changing a broadcast's state") from error
+        return session_of(answer["Attributes"])
 
     async def mark_end_published(self, session_id: str) -> None:
         """The session's end is in the audio stream."""
@@ -110,14 +150,17 @@ class Tables:
         except Exception as error:
             raise as_error(error, "noting a session's end") from error
 
-    async def add_speaker(self, connection: Connection, now_ms: int, *, acknowledge: bool) -> None:
-        """Add a speaker's connection; its door is open."""
+    async def add_speaker(
+        self, connection: Connection, now_ms: int, *, acknowledge: bool, is_open: bool = True, audio_count: str = ""
+    ) -> None:
+        """Add a speaker's connection. is_open: its door, which `presence.open_door` opens later if it is not."""
         await self._add(
             connection,
             now_ms,
             {
-                "door": {"M": {"isActive": {"BOOL": True}, "isPaused": {"BOOL": False}, "isMuted": {"BOOL": False}}},
+                "door": door_to_item(BroadcastState(is_active=is_open)),
                 "acknowledge": {"BOOL": acknowledge},
+                **({"audioCount": {"S": audio_count}} if audio_count else {}),
             },
         )
 
@@ -126,7 +169,31 @@ class Tables:
         await self._add(connection, now_ms, {})
 
     async def reachable(self, connection_id: str, target_language: str) -> bool:
-        """Give a listener its place in the index; False when it has gone already."""
+        """Give a listener its place in the index; False when it has gone already.
+
+        One that has chosen another language meanwhile has its place.
+        """
+        return await self._update_connection(
+            connection_id,
+            "SET targetLanguage = if_not_exists(targetLanguage, :language)",
+            {":language": {"S": target_language}},
+        )
+
+    async def set_door(self, connection_id: str, state: BroadcastState, version: int) -> bool:
+        """Bring the door up to this state; False when the connection has gone, or its door knows a newer one."""
+        return await self._update_connection(
+            connection_id,
+            "SET door.isPaused = :paused, door.isMuted = :muted, door.version = :version",
+            {
+                ":paused": {"BOOL": state.is_paused},
+                ":muted": {"BOOL": state.is_muted},
+                ":version": {"N": str(version)},
+            },
+            "(attribute_not_exists(door.version) OR door.version < :version)",
+        )
+
+    async def set_language(self, connection_id: str, target_language: str) -> bool:
+        """Give a listener another place in the index; False when it has gone."""
         return await self._update_connection(
             connection_id, "SET targetLanguage = :language", {":language": {"S": target_language}}
         )
@@ -134,10 +201,6 @@ class Tables:
     async def close_door(self, connection_id: str) -> bool:
         """No audio of this connection's session is taken any more; False when the connection has gone already."""
         return await self._update_connection(connection_id, "SET door.isActive = :no", {":no": {"BOOL": False}})
-
-    async def seen(self, connection_id: str, now_ms: int) -> bool:
-        """Note a sign of life; False for a connection that we do not know."""
-        return await self._update_connection(connection_id, "SET lastSeenAt = :now", {":now": {"N": str(now_ms)}})
 
     async def connection(self, connection_id: str) -> Connection | None:
         """The connection, as last written."""
@@ -188,7 +251,7 @@ class Tables:
     async def speakers_of_unended_sessions(self, created_before_ms: int) -> list[Connection]:
         """The speakers of sessions whose end has not been published, whether they are there or not."""
         condition = "createdAt < :before AND attribute_not_exists(endPublished)"
-        sessions = [_session(row) for row in await self._scan(self._sessions, condition, created_before_ms)]
+        sessions = [session_of(row) for row in await self._scan(self._sessions, condition, created_before_ms)]
         return [Connection(each.speaker_connection_id, each.session_id, "speaker") for each in sessions]
 
     async def _scan(self, table: str, condition: str, before_ms: int) -> list[dict[str, Any]]:
@@ -224,17 +287,19 @@ class Tables:
         except Exception as error:
             raise as_error(error, "adding a connection") from error
 
-    async def _update_connection(self, connection_id: str, update: str, values: dict[str, Any]) -> bool:
+    async def _update_connection(
+        self, connection_id: str, update: str, values: dict[str, Any], condition: str = ""
+    ) -> bool:
         try:
             await self._client.update_item(
                 TableName=self._connections,
                 Key={"connectionId": {"S": connection_id}},
                 UpdateExpression=update,
-                ConditionExpression="attribute_exists(connectionId)",
+                ConditionExpression="attribute_exists(connectionId)" + (f" AND {condition}" if condition else ""),
                 ExpressionAttributeValues=values,
             )
         except Exception as error:
-            if _is_condition(error):
+            if is_condition(error):
                 return False
             raise as_error(error, "updating a connection") from error
         return True
@@ -252,8 +317,10 @@ def connection_of(item: dict[str, Any]) -> Connection:
     )
 
 
-def _session(item: dict[str, Any]) -> Session:
+def session_of(item: dict[str, Any]) -> Session:
+    """A session from its row."""
     ended = item.get("endedAt")
+    gone = item.get("speakerGoneAt")
     return Session(
         session_id=item["sessionId"]["S"],
         speaker_connection_id=item["speakerConnectionId"]["S"],
@@ -264,7 +331,37 @@ def _session(item: dict[str, Any]) -> Session:
         created_at=int(item["createdAt"]["N"]),
         ended_at=int(ended["N"]) if ended else None,
         end_published=bool(item.get("endPublished", {}).get("BOOL", False)),
+        speaker_gone_at=int(gone["N"]) if gone else None,
+        audio_count=item.get("audioCount", {}).get("S", ""),
+        last_report=_report(item["lastReport"]["M"]) if "lastReport" in item else None,
+        state_version=int(item.get("stateVersion", {}).get("N", 0)),
     )
+
+
+def _report(item: dict[str, Any]) -> Report:
+    languages = {name: int(count["N"]) for name, count in item["languages"]["M"].items()}
+    return Report(int(item["at"]["N"]), languages)
+
+
+def door_to_item(state: BroadcastState, version: int = 0) -> dict[str, Any]:
+    """What the door knows of a broadcast's state (`ingest.doors`). version: the state's; 0: it was never changed."""
+    item: dict[str, Any] = {
+        "isActive": {"BOOL": state.is_active},
+        "isPaused": {"BOOL": state.is_paused},
+        "isMuted": {"BOOL": state.is_muted},
+    }
+    return {"M": item | ({"version": {"N": str(version)}} if version else {})}
+
+
+def _change_to_item(change: Change) -> dict[str, Any]:
+    item: dict[str, Any] = {}
+    if change.is_paused is not None:
+        item["isPaused"] = {"BOOL": change.is_paused}
+    if change.is_muted is not None:
+        item["isMuted"] = {"BOOL": change.is_muted}
+    if change.volume is not None:
+        item["volume"] = {"N": repr(change.volume)}
+    return item
 
 
 def _state_to_item(state: BroadcastState) -> dict[str, Any]:
@@ -290,5 +387,6 @@ def _state_from_item(item: dict[str, Any]) -> BroadcastState:
     )
 
 
-def _is_condition(error: Exception) -> bool:
+def is_condition(error: Exception) -> bool:
+    """Whether a write was refused by its own condition."""
     return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == _CONDITION_FAILED

@@ -4,6 +4,7 @@ Checked: signature, algorithm (an allow-list), issuer, audience, expiry, subject
 error repeats any of it.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
@@ -18,10 +19,15 @@ ALGORITHMS: Final = ("RS256", "ES256")
 """Asymmetric only: with a symmetric one, whoever can check could sign. Cognito signs with RS256."""
 LEEWAY_S: Final = 5
 """How far clocks may be apart."""
+KEYS_FRESH_S: Final = 1800.0
+"""Keys are asked for again after so long."""
 KEYS_KEPT_S: Final = 3600.0
-"""Keys are asked for again after so long, so that a withdrawn one stops working within the hour."""
+"""While they can't be had, those that are known are used up to this age: an issuer may be away for half an hour, and a
+withdrawn key stops working within the hour all the same."""
 KEYS_ASKED_EVERY_S: Final = 10.0
 """A token with an unknown key has the keys asked for again, but no more often than this, however many come."""
+ASKED_AGAIN_AFTER_S: Final = 1.0
+"""After a failure: nobody waits for an issuer that has just not answered somebody else."""
 FETCH_TIME_LIMIT_S: Final = 5.0
 SPEAKER: Final = "speaker"
 
@@ -51,27 +57,51 @@ def fetch_from(url: str) -> Fetch:
 
 
 class KeySet:
-    """The issuer's public keys, kept between invocations for KEYS_KEPT_S."""
+    """The issuer's public keys, kept between invocations."""
 
     def __init__(self, fetch: Fetch, monotonic_s: Callable[[], float]) -> None:
         self._fetch = fetch
         self._monotonic_s = monotonic_s
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._asked_at_s = float("-inf")
+        self._had_at_s = self._ask_from_s = float("-inf")
+        self._is_away = False
+        self._lock = asyncio.Lock()
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
         """The key, or None when the issuer has no such key. Raises Unavailable when it can't be asked."""
-        age_s = self._monotonic_s() - self._asked_at_s
-        if age_s > KEYS_KEPT_S or (key_id not in self._keys and age_s > KEYS_ASKED_EVERY_S):
-            found = await self._fetch()
-            self._keys = _usable(found)
-            self._asked_at_s = self._monotonic_s()
-        return self._keys.get(key_id)
+        if self._is_due(key_id):
+            async with self._lock:
+                if self._is_due(key_id):
+                    await self._refresh()
+        found = self._known(key_id)
+        if found is None and self._is_away:
+            raise Unavailable("the issuer's keys could not be had")
+        return found
+
+    def _is_due(self, key_id: str) -> bool:
+        is_fresh = self._monotonic_s() - self._had_at_s <= KEYS_FRESH_S
+        return (not is_fresh or key_id not in self._keys) and self._monotonic_s() >= self._ask_from_s
+
+    def _known(self, key_id: str) -> jwt.PyJWK | None:
+        return self._keys.get(key_id) if self._monotonic_s() - self._had_at_s <= KEYS_KEPT_S else None
+
+    async def _refresh(self) -> None:
+        try:
+            self._keys = _usable(await self._fetch())
+        except Unavailable:
+            self._is_away = True
+            self._ask_from_s = self._monotonic_s() + ASKED_AGAIN_AFTER_S
+        else:
+            self._is_away = False
+            self._had_at_s = self._monotonic_s()
+            self._ask_from_s = self._had_at_s + KEYS_ASKED_EVERY_S
 
 
-def _usable(found: dict[str, Any]) -> dict[str, jwt.PyJWK]:
-    keys = {}
-    for row in found.get("keys", []):
+def _usable(found: Any) -> dict[str, jwt.PyJWK]:
+    """found: whatever the issuer answered."""
+    keys: dict[str, jwt.PyJWK] = {}
+    rows = found.get("keys") if isinstance(found, dict) else None
+    for row in rows if isinstance(rows, list) else []:
         if not isinstance(row, dict) or "kid" not in row or row.get("use", "sig") != "sig":
             continue
         try:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from gateway.errors import ErrorCode, WireError
+from gateway.explaining import explain
 from gateway.routes import MAX_AUDIO_BYTES, MAX_MESSAGE_BYTES
 
 _MAX_BASE64_CHARS = 4 * ((MAX_AUDIO_BYTES + 2) // 3)
@@ -33,7 +34,8 @@ class SendAudio(msgspec.Struct, frozen=True, rename="camel"):
 class Door(msgspec.Struct, frozen=True):
     """What the Connections table says of a connection; for a listener only the role counts.
 
-    acknowledge: whether the speaker wants an answer to each chunk.
+    acknowledge: whether the speaker wants an answer to each chunk. audio_count: under which name its chunks are
+    counted; empty: its own (`AudioChunk.connection`).
     """
 
     session_id: str
@@ -42,6 +44,7 @@ class Door(msgspec.Struct, frozen=True):
     is_paused: bool = False
     is_muted: bool = False
     acknowledge: bool = True
+    audio_count: str = ""
 
 
 _decoder = msgspec.json.Decoder(SendAudio)
@@ -53,8 +56,8 @@ def parse(body: str) -> SendAudio:
         raise _too_large("The message is larger than allowed.", MAX_MESSAGE_BYTES)
     try:
         return _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise WireError(ErrorCode.INVALID_MESSAGE, "The message is not what sendAudio takes.") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise explain(error, SendAudio) from error
 
 
 def check_door(door: Door | None) -> Door:

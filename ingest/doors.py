@@ -33,6 +33,9 @@ ASK_WITHIN_S: Final = 10.0
 MAX_ASKS: Final = 8
 """Answers that a chunk may wait for to be counted. More than two are needed only where others, here or in other
 instances, took what was leased for it."""
+QUIET_KEPT_MS: Final = 20
+"""A speaker is refused for being paused or muted only by what was asked so short a time ago. What a muted one sends all
+the same costs no more round trips than what it may say."""
 LEDGER: Final = "rate-"
 """Ledgers are attributes of the row, one per instance."""
 STALE_LEDGER_MS: Final = 60_000
@@ -147,6 +150,16 @@ class Doors:
             await self._ask(connection_id, visit.entry)
         raise TimedOut("reading a speaker's row: no answer in time")
 
+    async def look_again(self, connection_id: str, visit: Visit) -> None:
+        """Make sure that a speaker who is to be refused as paused or muted still is: one that resumes is heard at once.
+
+        Raises HeraldError.
+        """
+        door, asked_ms = visit.entry.door, visit.entry.until_ms - LEASE_MS
+        is_quiet = door is not None and door.is_active and (door.is_paused or door.is_muted)
+        if is_quiet and self._now_ms() - asked_ms >= QUIET_KEPT_MS:
+            await self._ask(connection_id, visit.entry)
+
     async def admit(self, connection_id: str, visit: Visit, arrived_ms: int) -> bool:
         """Count a chunk; False when it is over the limit. Raises HeraldError."""
         entry = visit.entry
@@ -252,4 +265,5 @@ def _door(row: dict[str, Any] | None) -> Door | None:
         is_paused=state.get("isPaused", {}).get("BOOL", False),
         is_muted=state.get("isMuted", {}).get("BOOL", False),
         acknowledge=row.get("acknowledge", {}).get("BOOL", True),
+        audio_count=row.get("audioCount", {}).get("S", ""),
     )

@@ -19,7 +19,7 @@ from gateway.events import Incoming
 from gateway.lambdas import Event, Function, Handle, now_ms
 from gateway.posts import Posts
 from ingest import admission
-from ingest.admission import SendAudio
+from ingest.admission import Door, SendAudio
 from ingest.doors import Doors, Entry
 from ingest.rate import CLOSE_AFTER_MS, WARN_AFTER_MS
 from streams import times
@@ -82,6 +82,7 @@ class Ingest(NamedTuple):
     async def _take(self, incoming: Incoming) -> dict[str, Any]:
         async with self.doors.visit(incoming.connection_id) as visit:
             entry = visit.entry
+            await self.doors.look_again(incoming.connection_id, visit)
             door = admission.check_door(entry.door)
             message = admission.parse(incoming.body)
             admission.check_session(door, message)
@@ -93,7 +94,8 @@ class Ingest(NamedTuple):
             if fault is not None:
                 raise WireError(ErrorCode.INVALID_AUDIO_FORMAT, "Audio must be PCM16LE, mono, 16 kHz.", reason=fault)
             self.doors.refresh_ahead(incoming.connection_id, entry)
-            written = self.writer.put(door.session_id, encode(_chunk(door.session_id, incoming, message, pcm)))
+            chunk = _chunk(door, incoming, message, pcm)
+            written = self.writer.put(door.session_id, encode(chunk), together=chunk.sequence is not None)
         try:
             await written
         except HeraldError:
@@ -110,7 +112,7 @@ class Ingest(NamedTuple):
         """The refusal; after 5 s of violation it warns, after 30 s the connection is closed (row W21)."""
         now_ms = self.now_ms()
         violation_ms = entry.window.violation_ms(now_ms)
-        self.metrics.add("RateLimitViolations")
+        self.metrics.add("RateLimitViolations", type="audio")
         if violation_ms >= CLOSE_AFTER_MS:
             self.metrics.add("ConnectionsClosedForRateLimit")
             self.doors.forget(connection_id)
@@ -135,14 +137,14 @@ def _naming(error: WireError, incoming: Incoming) -> WireError:
     return error if sequence is None else WireError(error.code, error.message, **error.details, sequence=sequence)
 
 
-def _chunk(session_id: str, incoming: Incoming, message: SendAudio, pcm: bytes) -> AudioChunk:
+def _chunk(door: Door, incoming: Incoming, message: SendAudio, pcm: bytes) -> AudioChunk:
     captured_ms = None if message.timestamp is None else int(message.timestamp)
     passed = {times.ADMITTED: incoming.arrived_ms}
     if captured_ms is not None:
         passed[times.CAPTURED] = captured_ms
     return AudioChunk(
-        session_id=session_id,
-        connection=events.connection_hash(incoming.connection_id),
+        session_id=door.session_id,
+        connection=door.audio_count or events.connection_hash(incoming.connection_id),
         admitted_at_ms=incoming.arrived_ms,
         pcm=pcm,
         sequence=message.sequence,

@@ -1,6 +1,7 @@
 """The issuer of tokens on this machine: what Cognito is on AWS. Signs with a key of its own, and publishes its half.
 
 python -m local.issuer --role speaker --issuer URL --audience herald --keys DIR
+python -m local.issuer --rotate --issuer URL --keys DIR    a new key; the one before it stays published
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 KEY_FILE: Final = "issuer.pem"
+FORMER_KEY_FILE: Final = "issuer-former.pem"
+"""Tokens that it has signed are good until it is withdrawn, by the next rotation."""
 ALGORITHM: Final = "ES256"
 DEFAULT_TTL_S: Final = 12 * 3600
 _KEY_ID_CHARS: Final = 16
 
 
 class Issuer:
-    """Signs tokens for `audience` in the name of `issuer` (a URL). The key is made once, in `directory`, mode 0600."""
+    """Signs tokens for `audience` in the name of `issuer` (a URL). The key is made once, in `directory`, mode 0600.
+
+    Another process may rotate it: each call goes by the files.
+    """
 
     def __init__(self, directory: Path, issuer: str, audience: str) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._key = _load_or_make(directory / KEY_FILE)
-        public: dict[str, Any] = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        thumbprint = str(public["x"])[:_KEY_ID_CHARS]
-        self._public = {**public, "kid": thumbprint, "use": "sig", "alg": ALGORITHM}
+        self._directory = directory
+        _load_or_make(directory / KEY_FILE)
 
     def sign(self, subject: str, role: str, ttl_s: float = DEFAULT_TTL_S, *, now_s: float | None = None) -> str:
         """A token that makes `subject` a `role` for `ttl_s` seconds."""
@@ -46,11 +50,24 @@ class Issuer:
             "iat": int(issued_s),
             "exp": int(issued_s + ttl_s),
         }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self._public["kid"]})
+        key = _load_or_make(self._directory / KEY_FILE)
+        return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": _public(key)["kid"]})
 
     def jwks(self) -> dict[str, Any]:
         """The JSON Web Key Set to publish."""
-        return {"keys": [self._public]}
+        former = self._directory / FORMER_KEY_FILE
+        keys = [_load_or_make(self._directory / KEY_FILE), *([_load(former)] if former.exists() else [])]
+        return {"keys": [_public(key) for key in keys]}
+
+    def rotate(self) -> None:
+        """Sign with a new key from now on; the present one stays published, an earlier one is withdrawn."""
+        (self._directory / KEY_FILE).replace(self._directory / FORMER_KEY_FILE)
+        _load_or_make(self._directory / KEY_FILE)
+
+
+def _public(key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    public: dict[str, Any] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {**public, "kid": str(public["x"])[:_KEY_ID_CHARS], "use": "sig", "alg": ALGORITHM}
 
 
 def _load_or_make(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -68,6 +85,10 @@ def _load_or_make(path: Path) -> ec.EllipticCurvePrivateKey:
             pass
         finally:
             beside.unlink()
+    return _load(path)
+
+
+def _load(path: Path) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError(f"{path} holds no key of an elliptic curve")
@@ -84,9 +105,12 @@ def main() -> int:
     parser.add_argument("--role", default="speaker", choices=["speaker", "listener"])
     parser.add_argument("--ttl-s", type=float, default=DEFAULT_TTL_S)
     parser.add_argument("--jwks", action="store_true", help="print the key set instead")
+    parser.add_argument("--rotate", action="store_true", help="make a new key, and print the key set")
     args = parser.parse_args()
     issuer = Issuer(args.keys, args.issuer, args.audience)
-    text = json.dumps(issuer.jwks()) if args.jwks else issuer.sign(args.subject, args.role, args.ttl_s)
+    if args.rotate:
+        issuer.rotate()
+    text = json.dumps(issuer.jwks()) if args.jwks or args.rotate else issuer.sign(args.subject, args.role, args.ttl_s)
     sys.stdout.write(text + "\n")
     return 0
 

@@ -130,7 +130,7 @@ def _gateway_environment(context: Context) -> dict[str, str]:
 def _stage(name: str) -> Part:
     needs = {
         "transcribe": ("provision", "transcribe-twin"),
-        "emotion": ("provision",),
+        "emotion": ("provision", "gateway"),
         "translate": ("provision", "translate-twin", "polly-twin"),
         "broadcast": ("provision", "gateway"),
     }

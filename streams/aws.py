@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.utils import parse_timestamp
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+from streams.management import Management
 
 CONNECT_TIMEOUT_S: Final = 2
 READ_TIMEOUT_S: Final = 15
@@ -28,6 +29,9 @@ which lasts 10 s and is renewed every 3.3, nor all speakers whose chunks wait be
 _STORES: Final = frozenset({"kinesis", "dynamodb"})
 MAX_CONNECTIONS: Final = 100
 """Row B1's posts in flight; other services need fewer."""
+
+MANAGEMENT: Final = "apigatewaymanagementapi"
+"""It has a client of ours in front of the SDK's."""
 
 _THROTTLED: Final = frozenset(
     {
@@ -75,9 +79,16 @@ class Clients:
                     retries={"total_max_attempts": 1},
                     parameter_validation=False,
                 )
-                client = self._session.create_client(service, config=config)
-                self._clients[service] = await self._stack.enter_async_context(client)
+                client = await self._stack.enter_async_context(self._session.create_client(service, config=config))
+                self._clients[service] = await self._management(client) if service == MANAGEMENT else client
             return self._clients[service]
+
+    async def _management(self, client: Any) -> Management:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
+        connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
+        http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
+        credentials = await self._session.get_credentials()
+        return Management(client, credentials, http, lambda: datetime.now(UTC))
 
 
 def _timestamp(value: Any) -> datetime:

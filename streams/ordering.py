@@ -49,7 +49,8 @@ class Memory(msgspec.Struct):
 
     expected: by connection, the sequence that is next. skipped: by connection, sequences that were given up on; if they
     come, they are late. passed: identities of chunks without a number; last_unnumbered_ms: up to where those passed.
-    moved_ms: by connection, where the stream stood when the chunk that was next came last (Unix).
+    moved_ms: by connection, where the stream stood when the chunk that was next came last (Unix). reopened: connections
+    whose next chunk follows a gap that is known.
     """
 
     expected: dict[str, int] = {}
@@ -57,6 +58,7 @@ class Memory(msgspec.Struct):
     passed: list[int] = []
     last_unnumbered_ms: int = -1
     moved_ms: dict[str, int] = {}
+    reopened: list[str] = []
 
 
 class Ordering:
@@ -73,13 +75,16 @@ class Ordering:
         self._skipped = {(connection, one): None for connection, many in memory.skipped.items() for one in many}
         self._stream_ms = 0  # how far the stream has come
         self._moved_ms = dict(memory.moved_ms)
+        self._reopened = set(memory.reopened)
 
     def memory(self) -> Memory:
         """What a snapshot keeps."""
         skipped: dict[str, list[int]] = {}
         for connection, sequence in self._skipped:
             skipped.setdefault(connection, []).append(sequence)
-        return Memory(dict(self._next), skipped, list(self._passed), self._last_unnumbered_ms, dict(self._moved_ms))
+        reopened = sorted(self._reopened)
+        moved_ms = dict(self._moved_ms)
+        return Memory(dict(self._next), skipped, list(self._passed), self._last_unnumbered_ms, moved_ms, reopened)
 
     def waiting(self) -> list[tuple[Input, int]]:
         """The chunks that wait here, each with its `identity` if it has no number, else 0."""
@@ -90,11 +95,19 @@ class Ordering:
         """When the wait is over by the reader's clock."""
         if self._moved_at_ms is None or not (self._waiting or self._unnumbered):
             return None
-        return self._moved_at_ms + (UNNUMBERED_STALL_MS if self._unnumbered else STALL_MS)
+        is_brief = self._unnumbered or any(connection in self._reopened for connection, _ in self._waiting)
+        return self._moved_at_ms + (UNNUMBERED_STALL_MS if is_brief else STALL_MS)
 
     def postpone(self, now_ms: int) -> None:
         """The stream moves, or the reader is held up and cannot know: its clock says nothing about what is missing."""
         self._moved_at_ms = now_ms
+
+    def reopen(self) -> None:
+        """The door was shut for a while: a chunk that is missing before the next was refused, and will not come.
+
+        So the next waits only for those that may overtake each other on their way, as chunks without numbers do.
+        """
+        self._reopened = set(self._next)
 
     def push(self, received: Input, now_ms: int) -> Ordered:
         """Take a chunk."""
@@ -143,6 +156,8 @@ class Ordering:
 
     def _is_over(self, received: Input, wait_ms: int, now_ms: int) -> bool:
         stall_ms = STALL_MS if _chunk(received).sequence is not None else UNNUMBERED_STALL_MS
+        if _chunk(received).connection in self._reopened:
+            wait_ms, stall_ms = UNNUMBERED_WAIT_MS, UNNUMBERED_STALL_MS
         stalled = self._moved_at_ms is not None and now_ms >= self._moved_at_ms + stall_ms
         since_ms = max(received.written_ms, self._moved_ms.get(_chunk(received).connection, 0))
         waited_ms = self._stream_ms - received.written_ms
@@ -178,6 +193,7 @@ class Ordering:
             while (one := self._waiting.pop((connection, self._next[connection]), None)) is not None:
                 ready.append(one)
                 self._next[connection] += 1
+                self._reopened.discard(connection)
         return ready
 
     def _skip_to_first_waiting(self, connection: str) -> None:

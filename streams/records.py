@@ -31,8 +31,9 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_fie
 class AudioChunk(_Record, frozen=True, kw_only=True, tag="audio"):
     """One message of a speaker's audio.
 
-    pcm: PCM16LE, mono, 16 kHz. connection: SHA-256 of the connection id (row X2). sequence: the speaker's own count
-    from 0, if it sends one. captured_at_ms: the speaker's clock, if it says. admitted_at_ms: the gateway's clock.
+    pcm: PCM16LE, mono, 16 kHz. connection: SHA-256 of the connection id (row X2); a connection that goes on with the
+    count of an earlier one has that one's. sequence: the speaker's own count from 0, if it sends one. captured_at_ms:
+    the speaker's clock, if it says. admitted_at_ms: the gateway's clock.
     """
 
     connection: str
@@ -45,22 +46,28 @@ class AudioChunk(_Record, frozen=True, kw_only=True, tag="audio"):
 class SessionEvent(_Record, frozen=True, kw_only=True, tag="event"):
     """A change of a session's state, in order with its audio; every stage passes it on.
 
-    media_ms: the media time at which it came, set by the first stage that knows the clock. volume: 0.0 to 1.0, with
-    `volume` only. reason: why a session ended.
+    media_ms: the media time at which it came, set by the first stage that knows the clock. reason: why a session ended.
+    With a change of the broadcast's state (paused, resumed, muted, unmuted, volume, state) come its number, `version`,
+    which grows by one with each change of the session, and the whole state after it: is_paused, is_muted, volume (0.0
+    to 1.0). `streams.speaker_state` reads them. version 0: written by a release that did not count, which says no more
+    than what has changed.
     """
 
-    event: Literal["created", "paused", "resumed", "muted", "unmuted", "volume", "ended"]
+    event: Literal["created", "paused", "resumed", "muted", "unmuted", "volume", "state", "ended"]
     timestamp: int
     source_language: str = ""
     quality_tier: str = "standard"
     volume: float | None = None
     reason: str = ""
     media_ms: int | None = None
+    is_paused: bool | None = None
+    is_muted: bool | None = None
+    version: int = 0
 
     @property
     def event_id(self) -> str:
-        """Same event, same id."""
-        return f"{self.session_id}:{self.event}:{self.timestamp}"
+        """Same event, same id; two changes of state may come in one millisecond."""
+        return f"{self.session_id}:{self.event}:{self.version or self.timestamp}"
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):

@@ -43,6 +43,9 @@ class Log:
         }
 
 
+_Of = tuple[tuple[str, str], ...]
+
+
 class Metrics:
     """Counts and durations of one component, written as EMF lines (CloudWatch's embedded metric format).
 
@@ -54,38 +57,41 @@ class Metrics:
 
     def __init__(self, component: str) -> None:
         self._component = component
-        self._values: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self._sums: dict[str, float] = defaultdict(float)
+        self._values: dict[_Of, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._sums: dict[_Of, dict[str, float]] = defaultdict(lambda: defaultdict(float))
 
-    def add(self, name: str, value: float = 1.0, unit: str = "Count") -> None:
-        """Note a value. Counts add up; other units keep each value."""
+    def add(self, name: str, value: float = 1.0, unit: str = "Count", **of: str) -> None:
+        """Note a value. Counts add up; other units keep each value. of: dimensions besides the component, such as
+        `type="control"`: few values each, for every combination is a metric of its own."""
+        kind = tuple(sorted(of.items()))
         if unit == "Count":
-            self._sums[name] += value
+            self._sums[kind][name] += value
             return
-        values = self._values[name, unit]
+        values = self._values[kind][name, unit]
         values.append(value)
         if len(values) >= self.MAX_VALUES:
             self.flush()
 
     def flush(self) -> None:
         """Write what has been gathered."""
-        if not self._values and not self._sums:
-            return
-        definitions = [{"Name": name, "Unit": unit} for name, unit in self._values]
-        definitions += [{"Name": name, "Unit": "Count"} for name in self._sums]
+        kinds = dict.fromkeys([*self._values, *self._sums])
+        for kind in kinds:
+            self._write(dict(kind), self._values.pop(kind, {}), self._sums.pop(kind, {}))
+        if kinds:
+            sys.stderr.flush()
+
+    def _write(self, of: dict[str, str], values: dict[tuple[str, str], list[float]], sums: dict[str, float]) -> None:
+        definitions = [{"Name": name, "Unit": unit} for name, unit in values]
+        definitions += [{"Name": name, "Unit": "Count"} for name in sums]
+        described = {"Namespace": NAMESPACE, "Dimensions": [["component", *of]], "Metrics": definitions}
         line: dict[str, Any] = {
-            "_aws": {
-                "Timestamp": int(time.time() * 1000),
-                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["component"]], "Metrics": definitions}],
-            },
+            "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]},
             "component": self._component,
+            **of,
         }
-        line |= {name: values for (name, _), values in self._values.items()}
-        line |= dict(self._sums)
-        self._values.clear()
-        self._sums.clear()
+        line |= {name: kept for (name, _), kept in values.items()}
+        line |= sums
         sys.stderr.write(json.dumps(line) + "\n")
-        sys.stderr.flush()
 
 
 def place_of(error: BaseException) -> str:

@@ -113,6 +113,10 @@ class Timeline:
         if self.held_bytes() <= PATIENT_BYTES:
             self._ordering.postpone(now_ms)
 
+    def reopen(self) -> None:
+        """The door was shut for a while: what is missing before the next chunk was refused there."""
+        self._ordering.reopen()
+
     def push(self, received: Input, now_ms: int) -> Passed:
         """Take a chunk (an Input whose record is an AudioChunk)."""
         return self._place(self._ordering.push(received, now_ms))

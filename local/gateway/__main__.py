@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from gateway.pulse import ROUND_S
 from local import process
 from local.gateway.connections import Limits
 from local.gateway.server import SWEEP_S, Server
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--in-flight", type=int, default=16, help="messages of one connection handled at once")
     parser.add_argument("--fault-seed", type=int, default=0, help="seed of the faults' probabilities")
     parser.add_argument("--sweep-s", type=float, default=SWEEP_S, help="silent connections are looked for so often")
+    parser.add_argument("--round-s", type=float, default=ROUND_S, help="rounds of what is due follow each other so")
     args = parser.parse_args()
     process.start(args, component="gateway")
     limits = Limits(args.integration_s, args.idle_s, args.lifetime_s, args.in_flight)
@@ -39,7 +41,7 @@ def main() -> int:
 
 
 async def _serve(args: argparse.Namespace, limits: Limits, keys: Path) -> int:
-    server = Server(keys, limits, args.fault_seed, args.sweep_s)
+    server = Server(keys, limits, args.fault_seed, args.sweep_s, args.round_s)
     try:
         await server.start(args.port)
     except (HeraldError, OSError) as error:

@@ -205,6 +205,11 @@ class Gateway:
         """Close a connection. Raises Gone."""
         self.client(connection_id).socket.close(1000, "")
 
+    def tell_all(self, text: str) -> None:
+        """A message to every client that takes one."""
+        for client in list(self._clients.values()):
+            self._try_send(client, text)
+
     def close_all(self) -> None:
         """The twin stops."""
         for client in list(self._clients.values()):

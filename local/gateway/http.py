@@ -51,7 +51,7 @@ class Http:
         faults: Faults,
         calls: Calls,
         secrets: Mapping[str, str],
-        jwks: dict[str, Any],
+        jwks: Callable[[], dict[str, Any]],
         prefix: str,
     ) -> None:
         self._gateway = gateway
@@ -163,7 +163,7 @@ class Http:
         return web.Response(status=202, headers={"x-amzn-RequestId": request_id})
 
     async def _keys(self, _: web.Request) -> web.Response:
-        return web.json_response(self._jwks)
+        return web.json_response(self._jwks())
 
     @staticmethod
     async def _suffer(fault: Fault, request: web.Request) -> None:

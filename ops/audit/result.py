@@ -31,9 +31,9 @@ class SoundAccount(msgspec.Struct):
     """The audio stream. duration_ms: where the media clock stands; jumped_ms: of that, what never came.
 
     gaps: stretches of capture sequence that are missing, missing: chunks in them; refused: chunks missing across a
-    pause or a mute, when the door takes none. repeats: chunks that were written twice; reordered: that were written
-    after a later one; late: that came too late for their place. unheard_ms: audible sound that no utterance covers and
-    no dead letter names.
+    pause or a mute, when the door takes none; muted: chunks that slipped in then, which readers drop. repeats: chunks
+    that were written twice; reordered: that were written after a later one; late: that came too late for their place.
+    unheard_ms: audible sound that no utterance covers and no dead letter names.
     """
 
     chunks: int = 0
@@ -43,6 +43,7 @@ class SoundAccount(msgspec.Struct):
     gaps: int = 0
     missing: int = 0
     refused: int = 0
+    muted: int = 0
     repeats: int = 0
     reordered: int = 0
     late: int = 0

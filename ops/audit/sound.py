@@ -15,11 +15,10 @@ from ops.audit.evidence import Evidence, Seen, transcripts_of
 from ops.audit.result import Finding, SoundAccount, clause_name, place_of
 from streams.media_clock import SAMPLES_PER_MS
 from streams.records import AudioChunk, SessionEvent
+from streams.speaker_state import SpeakerState
 from streams.stage import Input, Position
 from streams.timeline import Passed, Placed, Timeline
 
-QUIET: Final = frozenset({"paused", "muted", "ended"})
-"""Events at which readers wait for no chunk any more."""
 CLOCK_MS: Final = 500
 """How far the media clock of a reader that was held up may differ from ours: a chunk or two that it gave up on."""
 
@@ -58,6 +57,7 @@ def _place(rows: Sequence[Seen], account: SoundAccount) -> tuple[list[tuple[Seen
     placed: list[tuple[Seen, int]] = []
     late: list[Seen] = []
     by_position = {seen.position: seen for seen in rows}
+    speaker = SpeakerState()
 
     def take(passed: Passed) -> None:
         placed.extend((by_position[each.received.position], each.start_sample) for each in passed.placed)
@@ -70,13 +70,19 @@ def _place(rows: Sequence[Seen], account: SoundAccount) -> tuple[list[tuple[Seen
         if wake_ms is not None and wake_ms <= seen.written_ms:
             take(timeline.release(wake_ms))
         match seen.record:
+            case AudioChunk() if speaker.is_quiet:
+                account.muted += 1
             case AudioChunk() as chunk if seen.size_bytes and not seen.size_bytes % 2:
                 whole = msgspec.structs.replace(chunk, pcm=bytes(seen.size_bytes))
                 take(timeline.push(Input(seen.position, whole, seen.written_ms, seen.written_ms), seen.written_ms))
-            case SessionEvent(event=event) if event in QUIET:
-                take(timeline.release(seen.written_ms, everything=True))
+            case SessionEvent() as event:
+                was_quiet, speaker = speaker.is_quiet, speaker.after(event) or speaker
+                if (speaker.is_quiet and not was_quiet) or event.event == "ended":
+                    take(timeline.release(seen.written_ms, everything=True))
+                elif was_quiet and not speaker.is_quiet:
+                    timeline.reopen()
     take(timeline.release(rows[-1].written_ms if rows else 0, everything=True))
-    account.chunks = len(placed) + account.repeats + len(late)
+    account.chunks = len(placed) + account.repeats + len(late) + account.muted
     account.duration_ms = timeline.now_ms
     return placed, late
 
@@ -119,7 +125,7 @@ def _sequences(rows: Sequence[Seen], account: SoundAccount) -> Iterator[Finding]
             if later == earlier + 1:
                 continue
             missing = later - earlier - 1
-            if any(numbers[earlier] < index < numbers[later] for index in closed):
+            if any(closed[max(0, numbers[earlier]) : numbers[later]]):
                 account.refused += missing
                 continue
             account.gaps += 1
@@ -129,9 +135,16 @@ def _sequences(rows: Sequence[Seen], account: SoundAccount) -> Iterator[Finding]
             yield Finding("audio_gap", sentence, place_of(rows[numbers[later]]))
 
 
-def _closed(rows: Sequence[Seen]) -> list[int]:
-    """Where the session was paused or muted."""
-    return [i for i, seen in enumerate(rows) if isinstance(seen.record, SessionEvent) and seen.record.event in QUIET]
+def _closed(rows: Sequence[Seen]) -> list[bool]:
+    """For each row, whether the door takes nothing from it on."""
+    speaker, ended = SpeakerState(), False
+    closed = []
+    for seen in rows:
+        if isinstance(seen.record, SessionEvent):
+            speaker = speaker.after(seen.record) or speaker
+            ended = ended or seen.record.event == "ended"
+        closed.append(speaker.is_quiet or ended)
+    return closed
 
 
 def _uncovered(

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from ops.chaos.plan import LEAD_S, Fault, Plan, Talk, plan
 
 QUIET_AFTER_S: Final = 210.0
-"""Talk after the fault: a breaker that has just opened closes after 60 s, and what speakers hold by then goes out at some
-twice the pace of speech: after so long the delay must be what it was."""
+"""Talk after the fault: a breaker that has just opened closes after 60 s, and what speakers hold by then goes out at
+some twice the pace of speech: after so long the delay must be what it was."""
 FLAKY: Final = 0.2
 
 

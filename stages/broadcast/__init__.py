@@ -2,6 +2,7 @@
 
     logic      the state machine: captions, speech and events in, deliveries begun in order, receipts out
     messages   what listeners are sent
+    volume     the speaker's volume on what they hear
     lanes      what waits for one listener, and what is dropped when it is too much
     requests   what is asked of the delivery, and what it answers
     delivery   the adapter to the gateway's management API

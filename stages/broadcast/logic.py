@@ -1,4 +1,7 @@
-"""One session's broadcast: captions, speech and events in, one delivery each, receipts out. Pure.
+"""One session's broadcast: captions, speech and the session's end in, one delivery each, receipts out. Pure.
+
+Changes of the broadcast's state come in order with the speech that they are about: speech gets the volume that the
+speaker had then (row B3). Listeners are told of them by the gateway, at once.
 
 Deliveries begin in the order of the stream: the next is asked for when the one before has its place in every listener's
 lane. They end on their own: a slow listener holds up its own lane, and the record's `Done`, for the delivery's budget.
@@ -13,11 +16,13 @@ import msgspec
 from stages.broadcast.messages import clause_duration_ms
 from stages.broadcast.requests import Deliver, Delivered, Queued
 from stages.broadcast.settings import BroadcastSettings
+from stages.broadcast.volume import at_volume
 from streams import state as snapshots
 from streams import times
 from streams.errors import Failure
 from streams.lag import LagBudget, Lateness, lag_ms
 from streams.records import Caption, Receipt, Record, SessionEvent, SpeechPart
+from streams.speaker_state import CHANGES, SpeakerState
 from streams.stage import Call, Count, Done, Effect, Emit, Input, Reject, Reply, StageBuilder
 
 VERSION: Final = 1
@@ -34,13 +39,15 @@ class BroadcastState(msgspec.Struct):
     """The snapshot: ids of the last records that were given to listeners.
 
     lacking: of clauses whose last record is still to come, how many listeners lack a part: gone, failed, dropped.
-    behind: languages whose last clause this stage left out as too late.
+    behind: languages whose last clause this stage left out as too late. speaker: the broadcast's state where the
+    snapshot was taken.
     """
 
     v: int = VERSION
     delivered: list[str] = []
     lacking: dict[str, tuple[int, int, int]] = {}
     behind: list[str] = []
+    speaker: SpeakerState = SpeakerState()
 
 
 class Broadcast:
@@ -58,6 +65,7 @@ class Broadcast:
         self._queueing: str | None = None  # the call whose record has no place in the lanes yet
         self._under_way: dict[str, tuple[Input, Deliverable]] = {}
         self._calls = 0
+        self._speaker = state.speaker
 
     def on_record(self, received: Input, now_ms: int) -> Iterable[Effect]:
         """Take what is for the listeners."""
@@ -65,8 +73,13 @@ class Broadcast:
         if not isinstance(record, Deliverable):
             failure = Failure("UnexpectedRecord", f"{type(record).__name__} in the speech stream", retryable=False)
             return [Reject(received.position, failure)]
+        if isinstance(record, SessionEvent) and record.event in CHANGES:
+            self._speaker = self._speaker.after(record) or self._speaker
+            return [Done(received.position)]
         if not self._remember(_id_of(record)):
             return [Done(received.position)]
+        if isinstance(record, SpeechPart) and self._speaker.volume != 1.0:
+            record = msgspec.structs.replace(record, pcm=at_volume(record.pcm, self._speaker.volume))
         self._waiting.append((received, record))
         return list(self._pump(now_ms))
 
@@ -94,7 +107,8 @@ class Broadcast:
     def snapshot(self) -> bytes:
         """What was given to listeners; it is stored only when the deliveries are over."""
         behind = sorted(language for language, one in self._lateness.items() if one.behind)
-        return snapshots.encode(BroadcastState(delivered=list(self._known), lacking=dict(self._lacking), behind=behind))
+        delivered, lacking = list(self._known), dict(self._lacking)
+        return snapshots.encode(BroadcastState(VERSION, delivered, lacking, behind, self._speaker))
 
     def on_emitted(self, record: Record) -> None:
         """Learn from a receipt what was delivered since the snapshot."""

@@ -7,6 +7,8 @@
     reference    the same figures by librosa on a sliding window; the only file that imports it
     mel          the mel filters, in NumPy
     quality      signal-to-noise ratio, clipping, echo, silence
+    alerts       what of that the speaker is told, and when
+    speaker      tells it: posts to the speaker's connection
     state        the snapshot
     settings     what is read from the environment
 

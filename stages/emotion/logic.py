@@ -2,7 +2,8 @@
 
 A chunk is `Done` when the frames have gone CONTEXT_MS past it: whoever takes over reads again what no frame covers, and
 enough before it that no onset is missed at the seam. When the speaker pauses or ends, or nothing comes for IDLE_MS, the
-frame under way is emitted as far as it goes. Session events take the way of the words; nobody needs them here.
+frame under way is emitted as far as it goes. Session events take the way of the words; here they say no more than what
+is not heard, and must not be measured (row A7).
 """
 
 from collections import deque
@@ -12,15 +13,17 @@ from typing import Final
 import numpy as np
 
 from stages.emotion import state as snapshots
+from stages.emotion.alerts import Alerts
 from stages.emotion.engine import EngineFactory, engine_factory
 from stages.emotion.quality import Change, Quality
 from stages.emotion.settings import EmotionSettings
 from stages.emotion.spans import Span, Spans
+from stages.emotion.speaker import Warn, Warned
 from streams import times
 from streams.errors import Failure
 from streams.media_clock import SAMPLES_PER_MS
 from streams.records import AudioChunk, EmotionFrame, QualityReport, Record, SessionEvent
-from streams.stage import Count, Done, Effect, Emit, Input, Position, Reject, Reply, StageBuilder
+from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, StageBuilder
 from streams.timeline import Passed, Placed, Timeline
 
 CONTEXT_MS: Final = 250
@@ -43,6 +46,8 @@ class Emotion:
         self._idle_at_ms: int | None = None
         self._errors = 0
         self._ended = state.ended
+        self._speaker = state.speaker
+        self._alerts = Alerts(state.alerts)
 
     def on_record(self, received: Input, now_ms: int) -> Iterable[Effect]:
         """Take a chunk or an event."""
@@ -56,9 +61,10 @@ class Emotion:
                 return [Reject(received.position, failure)]
 
     def on_reply(self, reply: Reply, now_ms: int) -> Iterable[Effect]:
-        """This stage asks nobody."""
-        del reply, now_ms
-        return []
+        """A warning has reached the speaker, or has not; nothing follows from it."""
+        del now_ms
+        reached = isinstance(reply.value, Warned) and reply.value.reached
+        return [Count("QualityWarningsSent" if reached else "QualityWarningsFailed")]
 
     def on_timer(self, now_ms: int) -> Iterable[Effect]:
         """Go on without what has not come; close the frame under way when nothing comes any more."""
@@ -91,6 +97,8 @@ class Emotion:
                 heard=list(self._spans.heard),
                 quality=self._quality.state(),
                 ended=self._ended,
+                speaker=self._speaker,
+                alerts=self._alerts.state(),
             )
         )
 
@@ -100,9 +108,14 @@ class Emotion:
             self._spans.measured_to = max(self._spans.measured_to, record.end_ms * SAMPLES_PER_MS)
         elif isinstance(record, QualityReport):
             self._quality.on_reported(record.code, record.media_ms, active=record.active)
+            self._alerts.on_change(record.code, active=record.active)
+            list(self._alerts.due(record.times_ms.get(times.ADMITTED, 0)))  # whoever emitted it has told it
 
     def _on_chunk(self, received: Input, chunk: AudioChunk, now_ms: int) -> Iterator[Effect]:
-        if len(chunk.pcm) % 2:
+        if self._speaker.is_quiet and not self._ended:
+            yield Count("AudioChunksMuted")
+            yield Done(received.position)
+        elif len(chunk.pcm) % 2:
             message = f"{len(chunk.pcm)} bytes are no 16-bit samples"
             yield Reject(received.position, Failure("OddLength", message, retryable=False))
         elif not chunk.pcm or self._ended:
@@ -111,9 +124,12 @@ class Emotion:
             yield from self._take(self._timeline.push(received, now_ms), now_ms)
 
     def _on_event(self, position: Position, event: SessionEvent, now_ms: int) -> Iterator[Effect]:
-        if event.event in {"paused", "muted", "ended"}:
+        was_quiet, self._speaker = self._speaker.is_quiet, self._speaker.after(event) or self._speaker
+        if (self._speaker.is_quiet and not was_quiet) or event.event == "ended":
             yield from self._take(self._timeline.release(now_ms, everything=True), now_ms)
             yield from self._flush(now_ms)
+        elif was_quiet and not self._speaker.is_quiet:
+            self._timeline.reopen()
         self._ended = self._ended or event.event == "ended"
         yield Done(position)
 
@@ -125,12 +141,19 @@ class Emotion:
             yield from self._frames(self._spans.feed(placed.start_sample, samples), now_ms)
             for change in self._quality.feed(placed.start_sample, samples):
                 yield Emit(self._report(change))
+                self._alerts.on_change(change.code, active=change.active)
+            yield from self._warn(placed.chunk.admitted_at_ms)
         yield from self._settle(self._spans.measured_to - CONTEXT_MS * SAMPLES_PER_MS)
         for position in passed.repeated:
             yield Done(position)
         for position in passed.late:  # transcription keeps it for the operators; here nothing is left to measure
             yield Count("AudioChunksDropped")
             yield Done(position)
+
+    def _warn(self, at_ms: int) -> Iterator[Effect]:
+        for alert in self._alerts.due(at_ms):
+            call_id = f"{alert.code}:{alert.active}:{at_ms}"
+            yield Call(call_id, Warn(alert.code, alert.active, at_ms), lane=alert.code)
 
     def _flush(self, now_ms: int) -> Iterator[Effect]:
         self._idle_at_ms = None

@@ -2,7 +2,8 @@
 
 A chunk is `Done` when a final has covered it and CONTEXT_MS more, so that whoever takes over hears no fragment of a
 word; sound in which nothing was recognised is done when no result can span it any more. Session events pass between
-the words where they were, `ended` after the last.
+the words where they were, `ended` after the last. What comes while the speaker is paused or muted is not heard (row
+A7): a door that is some ms late lets it slip in.
 """
 
 from collections import deque
@@ -63,6 +64,8 @@ class Transcribe:
         self._speaker_clock = SpeakerClock(state.speaker_clock)
         self._late_partial_ms = settings.lag_partials_s * 1_000
         self._passed_on: deque[str] = deque(state.events, maxlen=EVENTS_REMEMBERED)
+        self._speaker = state.speaker
+        self._passed_version = state.speaker.version
         self._ended = state.ended
         self._over = state.ended  # even the last word is out: what comes again has been dealt with
 
@@ -131,6 +134,7 @@ class Transcribe:
                 events=list(self._passed_on),
                 ended=self._ended,
                 speaker_clock=self._speaker_clock.state,
+                speaker=self._speaker,
             )
         )
 
@@ -141,7 +145,7 @@ class Transcribe:
             if record.status == "final":
                 self._covered = max(self._covered, record.end_ms * SAMPLES_PER_MS)
         elif isinstance(record, SessionEvent):
-            self._passed_on.append(record.event_id)
+            self._note_passed(record)
             if record.event == "ended":
                 self._ended = self._over = True
                 self._utterances.close(0)  # nothing follows the end, not even the final of what was left open
@@ -153,6 +157,9 @@ class Transcribe:
             yield Done(received.position)
         elif self._ended:
             yield from self._late(received.position)
+        elif self._speaker.is_quiet:
+            yield Count("AudioChunksMuted")
+            yield Done(received.position)
         elif len(chunk.pcm) % 2:
             message = f"{len(chunk.pcm)} bytes are no 16-bit samples"
             yield Reject(received.position, Failure("OddLength", message, retryable=False))
@@ -177,17 +184,36 @@ class Transcribe:
         yield Reject(position, Failure("LateChunk", "the audio has gone on past this chunk", retryable=False))
 
     def _on_event(self, position: Position, event: SessionEvent, now_ms: int) -> Iterator[Effect]:
-        if event.event_id in self._passed_on or any(w.event.event_id == event.event_id for w in self._waiting):
+        was_quiet, speaker = self._speaker.is_quiet, self._speaker.after(event)
+        if speaker is None or self._ended:  # nothing follows the end
             yield Done(position)
             return
+        self._speaker = speaker
         if event.source_language:
             self._utterances.language = self._feeding.language = event.source_language
-        if event.event in {"paused", "muted", "ended"}:
+        if (speaker.is_quiet and not was_quiet) or event.event == "ended":
             yield from self._take(self._timeline.release(now_ms, everything=True), now_ms)
             self._feeding.quiet_from_ms = now_ms
-        self._ended = self._ended or event.event == "ended"
+        elif was_quiet and not speaker.is_quiet:
+            self._timeline.reopen()
+        if self._is_passed_on(event):
+            yield Done(position)
+            return
+        self._ended = event.event == "ended"
         due_ms = now_ms + (0 if event.event == "created" else EVENT_WAIT_MS)
         self._waiting.append(_Waiting(position, event, self._timeline.now_ms, due_ms))
+
+    def _is_passed_on(self, event: SessionEvent) -> bool:
+        """Whether it has been, since the snapshot too, or waits to be."""
+        if event.version:
+            return event.version <= self._passed_version
+        return event.event_id in self._passed_on or any(w.event.event_id == event.event_id for w in self._waiting)
+
+    def _note_passed(self, event: SessionEvent) -> None:
+        if event.version:
+            self._passed_version = max(self._passed_version, event.version)
+        else:
+            self._passed_on.append(event.event_id)
 
     def _hear(self, now_ms: int) -> Iterator[Effect]:
         for hearing in self._feeding.take_heard():
@@ -248,7 +274,7 @@ class Transcribe:
         return now_ms >= waiting.due_ms or waiting.media_ms * SAMPLES_PER_MS <= max(self._covered, self._silent)
 
     def _pass_on(self, waiting: _Waiting) -> Iterator[Effect]:
-        self._passed_on.append(waiting.event.event_id)
+        self._note_passed(waiting.event)
         yield Emit(msgspec.structs.replace(waiting.event, media_ms=waiting.media_ms))
         yield Done(waiting.position)
 

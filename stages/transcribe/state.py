@@ -7,6 +7,7 @@ import msgspec
 from stages.transcribe.speaker_clock import SpeakerClockState
 from streams import state as snapshots
 from streams.records import Word
+from streams.speaker_state import SpeakerState
 from streams.timeline import TimelineState
 
 VERSION: Final = 1
@@ -30,7 +31,9 @@ class SpeechState(msgspec.Struct):
 
 
 class TranscribeState(msgspec.Struct):
-    """All of it. covered_ms: up to where finals cover the audio. events: ids of the last session events passed on."""
+    """All of it. covered_ms: up to where finals cover the audio. events: ids of the last session events passed on that
+    have no number. speaker: the broadcast's state where the snapshot was taken.
+    """
 
     v: int = VERSION
     timeline: TimelineState = msgspec.field(default_factory=TimelineState)
@@ -40,6 +43,7 @@ class TranscribeState(msgspec.Struct):
     events: list[str] = []
     ended: bool = False
     speaker_clock: SpeakerClockState = msgspec.field(default_factory=SpeakerClockState)
+    speaker: SpeakerState = SpeakerState()
 
 
 def encode(state: TranscribeState) -> bytes:

@@ -38,6 +38,7 @@ class Translation:
         self._horizon = Horizon(state.horizon_ms, state.recent)
         self._utterances = OrderedDict(state.utterances)
         self._events: deque[str] = deque(state.events, maxlen=EVENTS_REMEMBERED)
+        self._version = state.version
         self._emitted = Emitted()
         self._calls: OpenCalls[Job | TranscriptItem] = OpenCalls()
         self._lanes: dict[str, Lane] = {}
@@ -94,6 +95,7 @@ class Translation:
                 spoken={language: lane.spoken for language, lane in self._lanes.items()},
                 events=list(self._events),
                 behind=[language for language, lane in self._lanes.items() if lane.lateness.behind],
+                version=self._version,
             )
         )
 
@@ -108,8 +110,10 @@ class Translation:
                 lane.lateness.behind = bool(record.skipped_by)
                 if not record.skipped_by:
                     lane.spoken = max(lane.spoken, record.sequence + 1)
-            case SessionEvent():
+            case SessionEvent(version=0):
                 self._events.append(record.event_id)
+            case SessionEvent():
+                self._version = max(self._version, record.version)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -155,11 +159,18 @@ class Translation:
             yield Done(last.position)
 
     def _on_event(self, received: Input, event: SessionEvent) -> Iterator[Effect]:
-        waiting = any(isinstance(item, EventItem) and item.event.event_id == event.event_id for item in self._queue)
-        if waiting or event.event_id in self._events:
+        if self._is_known(event):
             yield Done(received.position)
         else:
+            self._version = max(self._version, event.version)
             self._queue.append(EventItem(received.position, event))
+
+    def _is_known(self, event: SessionEvent) -> bool:
+        """Whether it is out, or waits to be, or a newer one of its kind is before it."""
+        if event.version:
+            return event.version <= self._version
+        waiting = any(isinstance(item, EventItem) and item.event.event_id == event.event_id for item in self._queue)
+        return waiting or event.event_id in self._events
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -190,7 +201,8 @@ class Translation:
                 if any(item.pending for item in self._active):
                     return
                 self._queue.popleft()
-                self._events.append(head.event.event_id)
+                if not head.event.version:
+                    self._events.append(head.event.event_id)
                 yield Emit(head.event)
                 yield Done(head.position)
             elif head.languages is None:

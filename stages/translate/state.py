@@ -26,8 +26,9 @@ class Utterance(msgspec.Struct):
 
 
 class TranslateState(msgspec.Struct):
-    """All of it. spoken: clauses spoken so far, by language. events: ids of the last session events passed on. behind:
-    languages whose last clause was left out as too late."""
+    """All of it. spoken: clauses spoken so far, by language. events: ids of the last session events passed on that have
+    no number; version: the number of the last that has one. behind: languages whose last clause was left out as too
+    late."""
 
     v: int = VERSION
     horizon_ms: int = 0
@@ -36,6 +37,7 @@ class TranslateState(msgspec.Struct):
     spoken: dict[str, int] = {}
     events: list[str] = []
     behind: list[str] = []
+    version: int = 0
 
 
 def encode(state: TranslateState) -> bytes:

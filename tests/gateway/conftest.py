@@ -11,7 +11,7 @@ import pytest
 from gateway.tables import Tables
 from local.provision import table_definition
 from streams.aws import Clients
-from streams.resources import CONNECTIONS, SESSIONS
+from streams.resources import CONNECTIONS, LIMITS, SESSIONS
 from tests.support.services import CREDENTIALS, dynamodb
 
 _numbers = count()
@@ -33,9 +33,9 @@ async def dynamo(dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 @pytest.fixture
 async def prefix(dynamo: Any) -> str:
-    """An environment with the two tables, that no other test has."""
+    """An environment with the gateway's tables, that no other test has."""
     name = f"g{next(_numbers)}"
-    for table in (SESSIONS, CONNECTIONS):
+    for table in (SESSIONS, CONNECTIONS, LIMITS):
         await dynamo.create_table(**table_definition(f"{name}-{table.name}", table))
     return name
 

@@ -147,12 +147,32 @@ async def test_a_speaker_who_goes_ends_the_session(room: ControlRoom) -> None:
     assert len(room.published) == 2
 
 
+async def test_a_speaker_who_goes_is_waited_for(room: ControlRoom) -> None:
+    """Row W13: its row goes, so that its door is shut; listeners are told, once."""
+    room.grace_s = 60
+    await _create(room)
+    for _ in range(2):
+        await disconnect(room.equipment(), incoming("$disconnect"))
+    assert await room.tables.connection("c1") is None
+    session = await room.tables.session(FIRST_ID)
+    assert session is not None
+    assert (session.ended_at, session.speaker_gone_at) == (None, room.now_ms)
+    assert [json.loads(notice.message) for notice in room.notified] == [
+        {"type": "speakerDisconnected", "sessionId": FIRST_ID, "timestamp": room.now_ms // 1000}
+    ]
+    await _join(room, "l1")
+
+
 async def test_a_listener_who_goes_ends_nothing(room: ControlRoom) -> None:
     await _create(room)
     await _join(room, "l1")
     await disconnect(room.equipment(), incoming("$disconnect", "l1"))
     assert await room.tables.connection("l1") is None
     assert len(room.published) == 1
+    await _join(room, "l2")
+    await room.tables.reachable("l2", "es")
+    await disconnect(room.equipment(), incoming("$disconnect", "l2"))
+    assert room.reported == [FIRST_ID]  # the speaker is told of who was in the index
 
 
 async def test_the_end_comes_after_every_door_is_shut(room: ControlRoom) -> None:

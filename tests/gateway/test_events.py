@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,13 @@ def test_a_message() -> None:
     incoming = read(_event(body='{"action":"heartbeat"}'))
     assert (incoming.route, incoming.connection_id, incoming.arrived_ms) == ("heartbeat", "abc=", 17)
     assert incoming.body == '{"action":"heartbeat"}'
+
+
+def test_the_address_that_it_came_from() -> None:
+    event: dict[str, Any] = _event()
+    assert read(event).source_ip == ""
+    event["requestContext"]["identity"] = {"sourceIp": "192.0.2.1"}
+    assert read(event).source_ip == "192.0.2.1"
 
 
 def test_a_query_and_none() -> None:

@@ -12,7 +12,12 @@ from gateway.admission import Connection
 from gateway.tables import Tables
 
 EVENT: dict[str, Any] = {
-    "requestContext": {"routeKey": "heartbeat", "connectionId": "c1", "requestTimeEpoch": 1, "requestId": "r"},
+    "requestContext": {
+        "routeKey": "heartbeat",
+        "connectionId": "c1",
+        "requestTimeEpoch": 1_700_000_000_000,
+        "requestId": "r",
+    },
     "body": '{"action":"heartbeat"}',
     "isBase64Encoded": False,
 }
@@ -37,6 +42,21 @@ async def test_an_event_in_a_response_out(environment: None, tables: Tables) -> 
         await handler.FUNCTION.close()
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["type"] == "heartbeatAck"
+
+
+async def test_what_is_too_much_is_refused_and_counted_by_its_kind(
+    environment: None, tables: Tables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Row W21."""
+    await tables.add_listener(Connection("c1", "s", "listener"), 5)
+    try:
+        statuses = [(await handler.handle(EVENT, None))["statusCode"] for _ in range(12)]
+    finally:
+        await handler.FUNCTION.close()
+    assert statuses == [200] * 10 + [429] * 2
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "RateLimitViolations" in line]
+    assert sum(line["RateLimitViolations"] for line in lines) == 2
+    assert {line["type"] for line in lines} == {"control"}
 
 
 async def test_a_missing_setting_is_named_in_the_log_alone(

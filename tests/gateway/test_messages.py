@@ -4,8 +4,12 @@ import json
 
 import pytest
 
+from gateway.control import CONTROLS
 from gateway.errors import WireError
 from gateway.messages import (
+    NOTICES,
+    QUERIES,
+    REQUESTS,
     BroadcastState,
     CreateSession,
     EndSession,
@@ -67,3 +71,12 @@ def test_names_on_the_wire() -> None:
         "volume": 1.0,
         "lastStateChange": 9,
     }
+
+
+def test_every_control_route_and_its_answer_are_listed() -> None:
+    assert {action: control.request for action, control in CONTROLS.items()} == {
+        action: request for action, (request, _) in REQUESTS.items()
+    }
+    answers = [answer for _, answer in [*REQUESTS.values(), *QUERIES.values()]]
+    names = [kind.__struct_config__.tag for kind in {*answers, *NOTICES}]
+    assert len(set(names)) == len(names)

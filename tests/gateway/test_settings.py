@@ -14,6 +14,9 @@ def test_defaults_are_those_of_the_requirements() -> None:
     settings = load(Settings, ENOUGH)
     assert settings.max_listeners_per_session == 500
     assert settings.max_audio_chunks_per_second == 50
+    assert (settings.max_control_messages_per_second, settings.max_status_queries_per_second) == (10, 2)
+    assert (settings.max_joins_per_minute, settings.max_connects_per_minute) == (10, 20)
+    assert settings.max_sessions_per_hour == 50
     assert settings.sources() == SOURCE_LANGUAGES
     assert settings.physical("Sessions") == "herald-Sessions"
 

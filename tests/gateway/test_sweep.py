@@ -7,7 +7,7 @@ import pytest
 
 from gateway import sweep as sweeping
 from gateway.connecting import connect, disconnect, end
-from gateway.control import SEEN_EVERY_MS, route
+from gateway.control import route
 from gateway.sweep import AT_ONCE, SILENT_MS, Task, sweep
 from gateway.tables import Tables
 from streams.errors import Unavailable
@@ -147,6 +147,23 @@ async def test_a_session_whose_speaker_never_got_a_row_is_ended(room: ControlRoo
     assert _ends(room) == [session_id]
 
 
+async def test_a_silent_speaker_may_come_back(room: ControlRoom, run: Sweeper) -> None:
+    """Row W13: so may those of a gateway that was started again; whoever has no row has the same time."""
+    room.grace_s = 60
+    session_id = await _create(room)
+    room.now_ms += SILENT_MS + 1
+    assert await run() == 1
+    session = await room.tables.session(session_id)
+    assert session is not None
+    assert (session.ended_at, session.speaker_gone_at) == (None, room.now_ms)
+    gone_ms, room.now_ms = room.now_ms, room.now_ms + 5_000
+    assert await run() == 0
+    session = await room.tables.session(session_id)
+    assert session is not None
+    assert session.speaker_gone_at == gone_ms
+    assert _ends(room) == []
+
+
 async def test_what_fails_is_told_harms_nobody_else_and_is_done_again(room: ControlRoom, run: Sweeper) -> None:
     session_id = await _create(room)
     for n in range(AT_ONCE + 1):
@@ -161,17 +178,13 @@ async def test_what_fails_is_told_harms_nobody_else_and_is_done_again(room: Cont
     assert _ends(room) == [session_id]
 
 
-async def test_signs_of_life_are_written_at_a_bounded_rate(room: ControlRoom) -> None:
+async def test_every_message_is_a_sign_of_life(room: ControlRoom) -> None:
     await _create(room)
-    seen = set()
-    for _ in range(100):
-        await route(room.equipment(), incoming("heartbeat", "c1"))
-        connection = await room.tables.connection("c1")
-        assert connection is not None
-        assert room.now_ms - connection.last_seen_at < SEEN_EVERY_MS
-        seen.add(connection.last_seen_at)
-        room.now_ms += 1_000
-    assert len(seen) == 100_000 // SEEN_EVERY_MS
+    room.now_ms += 1_000
+    await route(room.equipment(), incoming("heartbeat", "c1"))
+    connection = await room.tables.connection("c1")
+    assert connection is not None
+    assert connection.last_seen_at == room.now_ms
 
 
 async def test_as_lambda_calls_it(dynamo: Any, tables: Tables, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:

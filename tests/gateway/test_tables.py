@@ -8,7 +8,8 @@ import pytest
 
 from gateway.admission import Connection
 from gateway.messages import BroadcastState
-from gateway.tables import Session, Tables, connection_of
+from gateway.state import Change
+from gateway.tables import Session, Tables, connection_of, door_to_item
 from streams.errors import HeraldError
 
 SESSION = Session("golden-eagle-427", "c1", "hash", "en-US", "standard", BroadcastState(last_state_change=5), 5)
@@ -61,7 +62,7 @@ async def test_a_listener_is_in_the_index_once_it_can_be_reached(tables: Tables)
 async def test_the_silent_are_found(tables: Tables) -> None:
     await tables.add_speaker(SPEAKER, 5, acknowledge=True)
     await tables.add_listener(LISTENER, 5)
-    await tables.seen("c2", 9)
+    await tables.add_listener(LISTENER, 9)
     assert await tables.silent_connections(5) == []
     assert await tables.silent_connections(9) == [SPEAKER]
 
@@ -78,7 +79,6 @@ async def test_sessions_are_unended_until_their_end_is_published(tables: Tables)
 
 async def test_one_that_went_meanwhile_does_not_come_back(tables: Tables) -> None:
     assert not await tables.reachable("c2", "es")
-    assert not await tables.seen("c2", 7)
     assert not await tables.close_door("c2")
     assert await tables.connection("c2") is None
 
@@ -90,11 +90,10 @@ async def test_the_door(tables: Tables, dynamo: Any, prefix: str) -> None:
     assert row["door"]["M"] == {"isActive": {"BOOL": True}, "isPaused": {"BOOL": False}, "isMuted": {"BOOL": False}}
     assert row["acknowledge"] == {"BOOL": False}
     assert await tables.close_door("c1")
-    assert await tables.seen("c1", 8)
     row = (await dynamo.get_item(TableName=f"{prefix}-Connections", Key=key))["Item"]
     assert row["door"]["M"]["isActive"] == {"BOOL": False}
-    assert row["lastSeenAt"] == {"N": "8"}
-    assert connection_of(row) == msgspec.structs.replace(SPEAKER, last_seen_at=8)
+    assert row["lastSeenAt"] == {"N": "5"}
+    assert connection_of(row) == msgspec.structs.replace(SPEAKER, last_seen_at=5)
 
 
 async def test_listeners_are_counted_over_all_pages(tables: Tables, dynamo: Any, prefix: str) -> None:
@@ -122,10 +121,72 @@ async def test_errors_are_ours(dynamo: Any) -> None:
         missing.end_session("s", 1),
         missing.mark_end_published("s"),
         missing.add_speaker(SPEAKER, 1, acknowledge=True),
-        missing.seen("c", 1),
         missing.connection("c"),
         missing.remove_connection("c"),
         missing.count_listeners("s"),
     ):
         with pytest.raises(HeraldError):
             await doing
+
+
+async def test_a_hundred_changes_at_once_leave_the_state_of_some_order_of_them(tables: Tables) -> None:
+    """Row W18: each has a number of its own, none is lost, and what the last one did not name is of those before."""
+    await tables.add_session(SESSION)
+    changes = [
+        (Change(is_paused=bool(n % 2)), Change(is_muted=bool(n % 3)), Change(volume=n / 100))[n % 3] for n in range(100)
+    ]
+    found = await asyncio.gather(*(tables.change_state(SESSION.session_id, one, n) for n, one in enumerate(changes)))
+    by_version = sorted(
+        ((after.state_version, n, after.broadcast_state) for n, after in enumerate(found) if after is not None),
+        key=lambda each: each[0],
+    )
+    assert [version for version, _, _ in by_version] == list(range(1, 101))
+    state = SESSION.broadcast_state
+    for _, n, after in by_version:
+        named = {name: value for name, value in msgspec.structs.asdict(changes[n]).items() if value is not None}
+        state = msgspec.structs.replace(state, **named, last_state_change=n)
+        assert after == state
+    session = await tables.session(SESSION.session_id)
+    assert session is not None
+    assert (session.broadcast_state, session.state_version) == (state, 100)
+
+
+async def test_what_is_not_there_or_has_ended_is_not_changed(tables: Tables) -> None:
+    assert await tables.change_state("nobody-here-100", Change(is_muted=True), 5) is None
+    await tables.add_session(SESSION)
+    await tables.end_session(SESSION.session_id, 7)
+    assert await tables.change_state(SESSION.session_id, Change(is_muted=True), 8) is None
+    session = await tables.session(SESSION.session_id)
+    assert session is not None
+    assert not session.broadcast_state.is_muted
+
+
+@pytest.mark.parametrize("volume", [0.0, 0.001, 0.3, 1.0])
+async def test_volumes_are_read_as_they_were_written(tables: Tables, volume: float) -> None:
+    await tables.add_session(SESSION)
+    changed = await tables.change_state(SESSION.session_id, Change(volume=volume), 8)
+    assert changed is not None
+    assert changed.broadcast_state == msgspec.structs.replace(
+        SESSION.broadcast_state, volume=volume, last_state_change=8
+    )
+
+
+async def test_a_door_goes_by_the_newest_state_whatever_comes_last(tables: Tables) -> None:
+    await tables.add_speaker(SPEAKER, 5, acknowledge=True)
+    assert await tables.set_door("c1", BroadcastState(is_muted=True), 3)
+    assert not await tables.set_door("c1", BroadcastState(), 2)
+    assert not await tables.set_door("c1", BroadcastState(), 3)
+    row = (await tables._client.get_item(TableName=tables._connections, Key={"connectionId": {"S": "c1"}}))["Item"]
+    assert row["door"] == door_to_item(BroadcastState(is_muted=True), 3)
+    assert not await tables.set_door("nobody", BroadcastState(), 4)
+
+
+async def test_a_listener_who_has_chosen_another_language_keeps_it(tables: Tables) -> None:
+    """Row W9, however late its welcome is."""
+    assert not await tables.set_language("c2", "ca")
+    await tables.add_listener(LISTENER, 5)
+    assert await tables.set_language("c2", "ca")
+    assert await tables.reachable("c2", "es")
+    listener = await tables.connection("c2")
+    assert listener is not None
+    assert listener.target_language == "ca"

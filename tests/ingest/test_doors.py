@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.admission import Connection
+from gateway.messages import BroadcastState
 from gateway.tables import Tables
 from ingest.admission import Door
-from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, STALE_LEDGER_MS, Doors, Entry
+from ingest.doors import LEDGER, MAX_ASKS, MAX_ENTRIES, QUIET_KEPT_MS, STALE_LEDGER_MS, Doors, Entry
 from ingest.rate import LEASE_MS, Verdict, Window
 from streams.errors import HeraldError, TimedOut, Unavailable
 
@@ -81,6 +82,30 @@ async def test_a_shut_door_is_seen_within_the_bound(instance: Instance, tables: 
     assert door is not None
     assert not door.is_active
     assert instance.trips == 2
+
+
+async def test_one_that_is_refused_for_being_muted_is_refused_by_what_is_so_now(
+    instance: Instance, tables: Tables
+) -> None:
+    """Row W4: a speaker that unmutes is heard at once. What one sends in spite of it costs a round trip per 20 ms."""
+
+    async def is_muted() -> bool:
+        async with instance.doors.visit("c1") as visit:
+            await instance.doors.look_again("c1", visit)
+            assert visit.entry.door is not None
+            return visit.entry.door.is_muted
+
+    await tables.set_door("c1", BroadcastState(is_muted=True), 1)
+    assert await is_muted()
+    instance.now_ms += QUIET_KEPT_MS - 1
+    assert await is_muted()
+    assert instance.trips == 1
+    await tables.set_door("c1", BroadcastState(), 2)
+    instance.now_ms += 1
+    assert not await is_muted()
+    instance.now_ms += QUIET_KEPT_MS
+    assert not await is_muted()
+    assert instance.trips == 2  # one that may speak is not looked for again
 
 
 async def speak(instance: Instance) -> int:

@@ -109,6 +109,15 @@ async def test_the_record_has_all_of_row_a4(room: Room) -> None:
     assert chunk.connection != "c1"
 
 
+async def test_a_connection_may_go_on_with_the_count_of_an_earlier_one(room: Room, tables: Tables) -> None:
+    """Row W12: for readers its chunks and those of the earlier one are of one count."""
+    speaker = Connection("c1", "golden-eagle-427", "speaker")
+    await tables.add_speaker(speaker, T0, acknowledge=True, audio_count="of an earlier one")
+    await room.say(sequence=7)
+    [chunk] = room.stream.written
+    assert (chunk.connection, chunk.sequence) == ("of an earlier one", 7)
+
+
 async def test_what_the_speaker_does_not_say_is_left_out(room: Room) -> None:
     assert "sequence" not in await room.say()
     [chunk] = room.stream.written

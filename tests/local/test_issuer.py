@@ -31,6 +31,17 @@ def test_the_key_is_made_once_and_its_owner_s_alone(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "keys") == [KEY_FILE]
 
 
+def test_a_rotated_key_stays_published_until_the_next_rotation(tmp_path: Path) -> None:
+    serving, signing = Issuer(tmp_path, "https://i/", "herald"), Issuer(tmp_path, "https://i/", "herald")
+    names = [jwt.get_unverified_header(signing.sign("x", "speaker"))["kid"]]
+    for _ in range(2):
+        signing.rotate()
+        names.append(jwt.get_unverified_header(signing.sign("x", "speaker"))["kid"])
+        assert [row["kid"] for row in serving.jwks()["keys"]] == [names[-1], names[-2]]
+    assert len(set(names)) == 3
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
+
+
 def test_another_kind_of_key_is_refused(tmp_path: Path) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -45,3 +56,6 @@ def test_as_a_program(tmp_path: Path) -> None:
     keys = json.loads(subprocess.run([*argv, "--jwks"], check=True, capture_output=True, text=True).stdout)
     assert keys == Issuer(tmp_path, "https://i/", "herald").jwks()
     assert jwt.decode(token, options={"verify_signature": False})["role"] == "listener"
+    subprocess.run([*argv, "--rotate"], check=True, capture_output=True)
+    rotated = Issuer(tmp_path, "https://i/", "herald").jwks()["keys"]
+    assert rotated[1:] == keys["keys"]

@@ -129,6 +129,38 @@ def test_a_speaker_who_sends_again_in_order_what_was_refused_is_waited_for() -> 
     assert passed == list(range(1, 10))
 
 
+def test_after_a_shut_door_the_next_chunk_hardly_waits_for_those_that_were_refused() -> None:
+    """Row W3: a speaker that resumes is heard at once; what overtakes another is put in order all the same."""
+    ordering = Ordering()
+    ordering.push(numbered(0, 0), 0)
+    ordering.release(50, everything=True)
+    ordering.reopen()
+    assert content(ordering.push(numbered(31, 3_010), 3_010).ready) == []
+    ordering = Ordering(ordering.memory())
+    ordering.put_back(numbered(31, 3_010), 0)
+    assert content(ordering.push(numbered(30, 3_020), 3_020).ready) == []
+    assert content(ordering.push(numbered(32, 3_010 + UNNUMBERED_WAIT_MS), 3_110).ready) == [30, 31, 32]
+    assert content(ordering.push(numbered(34, 3_300), 3_300).ready) == []  # from here on as ever
+    assert content(ordering.push(numbered(35, 3_300 + UNNUMBERED_WAIT_MS), 3_400).ready) == []
+    assert content(ordering.push(numbered(36, 3_300 + WAIT_MS), 4_800).ready) == [34, 35, 36]
+
+
+def test_after_a_shut_door_a_chunk_that_stays_alone_does_not_wait_long() -> None:
+    ordering = Ordering()
+    ordering.push(numbered(0, 0), 0)
+    ordering.reopen()
+    ordering.push(numbered(9, 1_000), 1_000)
+    assert ordering.wake_at_ms() == 1_000 + UNNUMBERED_STALL_MS
+    assert content(ordering.release(1_000 + UNNUMBERED_STALL_MS).ready) == [9]
+
+
+def test_a_speaker_who_did_not_count_while_the_door_was_shut_goes_on_at_once() -> None:
+    ordering = Ordering()
+    ordering.push(numbered(0, 0), 0)
+    ordering.reopen()
+    assert content(ordering.push(numbered(1, 5_000), 5_000).ready) == [1]
+
+
 def test_nothing_is_waited_for_beyond_its_bound_however_much_comes_in_order() -> None:
     ordering = Ordering()
     ordering.push(numbered(0, 0), 0)

@@ -114,6 +114,33 @@ def test_the_golden_bytes_of_version_1_are_read_and_written(kind: str) -> None:
     assert encode(EXAMPLES[kind]) == golden
 
 
+def test_a_change_of_state_says_all_of_it_in_a_few_fields_more() -> None:
+    """Row W18. Readers that do not know them ignore them; to ours, what has none of them has no number."""
+    change = SessionEvent(
+        session_id="golden-eagle-427",
+        event="state",
+        timestamp=1_700_000_000_000,
+        is_paused=False,
+        is_muted=True,
+        volume=0.5,
+        version=3,
+    )
+    golden = (
+        "88a46b696e64a56576656e74a973657373696f6e4964b0676f6c64656e2d6561676c652d343237a56576656e74a57374617465"
+        "a974696d657374616d70cf0000018bcfe56800a6766f6c756d65cb3fe0000000000000a86973506175736564c2a769734d75746564c3"
+        "a776657273696f6e03"
+    )
+    assert encode(change).hex() == golden
+    assert decode(bytes.fromhex(golden)) == change
+
+
+def test_two_changes_of_state_in_one_millisecond_have_two_ids() -> None:
+    first, second = (SessionEvent(session_id="s", event="volume", timestamp=1, version=version) for version in (1, 2))
+    assert first.event_id != second.event_id
+    old = SessionEvent(session_id="s", event="volume", timestamp=1)
+    assert old.event_id == "s:volume:1"
+
+
 def test_every_kind_has_its_golden_bytes() -> None:
     assert {path.name for path in GOLDEN.glob("*.1.hex")} == {f"{kind}.1.hex" for kind in EXAMPLES}
 

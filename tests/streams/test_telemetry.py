@@ -50,6 +50,17 @@ def test_a_line_never_has_more_values_than_the_format_takes(capsys: pytest.Captu
     assert [len(line["EmotionExtractionLatency"]) for line in lines] == [100, 100, 50]
 
 
+def test_a_metric_of_several_kinds_is_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = Metrics("control")
+    metrics.add("RateLimitViolations", type="control")
+    metrics.add("RateLimitViolations", type="join")
+    metrics.add("RateLimitViolations", type="join")
+    metrics.flush()
+    lines = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert {line["type"]: line["RateLimitViolations"] for line in lines} == {"control": 1, "join": 2}
+    assert lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["component", "type"]]
+
+
 def test_an_exception_is_named_without_what_it_says() -> None:
     try:
         raise ValueError("the words that were said")

@@ -30,21 +30,40 @@ AUDIENCE = "herald"
 
 @dataclass
 class Client:
-    """A client of the gateway. received: every message so far, in order."""
+    """A client of the gateway. received: every message so far, in order; reports: those of its listeners that came
+    unasked, which `next` passes over."""
 
     socket: ClientConnection
     session_id: str = ""
     received: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
 
     async def send(self, action: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"action": action, **fields}))
 
     async def next(self) -> dict[str, Any]:
+        """The next message that is no report."""
+        while True:
+            message = await self.any()
+            if message.get("updateReason", "requested") == "requested":
+                return message
+
+    async def any(self) -> dict[str, Any]:
         """The next message."""
         async with asyncio.timeout(ANSWER_WITHIN_S):
             message: dict[str, Any] = json.loads(await self.socket.recv())
         self.received.append(message)
+        if message.get("updateReason", "requested") != "requested":
+            self.reports.append(message)
         return message
+
+    async def until(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """The next message of a type, with these fields."""
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            while True:
+                message = await self.any()
+                if message.get("type") == kind and fields.items() <= message.items():
+                    return message
 
     async def say(self, action: str, **fields: Any) -> dict[str, Any]:
         """Send, and the next message that comes."""

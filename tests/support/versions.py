@@ -7,21 +7,24 @@ from typing import Any
 import msgspec
 
 from stages.broadcast.logic import BroadcastState
+from stages.emotion.state import EmotionState
 from stages.transcribe.state import TranscribeState
 from stages.translate.state import TranslateState
 from streams.ordering import Memory
-from streams.records import Receipt, Record, SpeechPart
+from streams.records import Receipt, Record, SessionEvent, SpeechPart
 from streams.stage import Input, Reply, Stage, StageBuilder
 from streams.timeline import Stub
 
 SINCE_0_1_0: dict[type[msgspec.Struct], set[str]] = {
     SpeechPart: {"skipped_by"},
     Receipt: {"skipped_by"},
-    Memory: {"skipped", "passed", "moved_ms"},
+    Memory: {"skipped", "passed", "moved_ms", "reopened"},
     Stub: {"known_as"},
-    TranscribeState: {"speaker_clock"},
-    TranslateState: {"behind"},
-    BroadcastState: {"behind", "lacking"},
+    SessionEvent: {"is_paused", "is_muted", "version"},
+    TranscribeState: {"speaker_clock", "speaker"},
+    EmotionState: {"speaker", "alerts"},
+    TranslateState: {"behind", "version"},
+    BroadcastState: {"behind", "lacking", "speaker"},
 }
 """Fields that release 0.1.0 does not know."""
 

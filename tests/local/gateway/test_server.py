@@ -8,6 +8,7 @@ import json
 import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from local.issuer import Issuer
+from stages.emotion.speaker import Speaker as QualityWarnings
+from stages.emotion.speaker import Warn
 from streams import records
 from streams.aws import Clients
 from streams.kinesis import get_iterator, get_page, list_shards
 from streams.records import AudioChunk, Record, SessionEvent
+from streams.stage import Input, Position
+from streams.timeline import Timeline
 from tests.support.stack import AUDIENCE, Client, Stack, another_gateway, front
 
 SPEECH = Path(__file__).parents[2] / "recordings" / "austen-0870.wav"
@@ -118,11 +123,13 @@ async def test_a_hundred_speakers_in_real_time_are_all_heard(stack: Stack) -> No
                 await asyncio.sleep(0.1)
 
         async def hear(speaker: Client, room: asyncio.Semaphore) -> None:
-            answers = []
+            answers: list[dict[str, Any]] = []
             async with asyncio.timeout(120):
-                for _ in speech:
-                    answers.append(json.loads(await speaker.socket.recv()))
-                    room.release()
+                while len(answers) < len(speech):
+                    answer = json.loads(await speaker.socket.recv())
+                    if answer["type"] != "sessionStatus":
+                        answers.append(answer)
+                        room.release()
             assert [answer for answer in answers if answer["type"] != "audioReceived"] == []
             assert sorted(answer["sequence"] for answer in answers) == list(range(len(speech)))
 
@@ -202,14 +209,144 @@ async def test_listeners_join_by_language_and_hear_what_is_posted(stack: Stack, 
         assert await listener.next() == {"type": "caption"}
 
 
-async def test_a_speaker_who_goes_takes_the_session_along(stack: Stack, clients: Clients) -> None:
-    async with stack.speaker() as speaker:
-        await speaker.say("sendAudio", audioData=_base64(bytes(640)))
-    async with asyncio.timeout(10):
-        while len(found := await _written(clients, speaker.session_id)) < 3:
-            await asyncio.sleep(0.02)
-    assert isinstance(found[-1], SessionEvent)
-    assert (found[-1].event, found[-1].reason) == ("ended", "speakerDisconnected")
+async def test_a_speaker_is_told_of_its_listeners_and_asks_for_them(stack: Stack) -> None:
+    """Rows W7 and W14: unasked when a language appears, on request at any time."""
+    async with stack.speaker() as speaker, stack.listener(speaker.session_id, "es"):
+        told = await speaker.until("sessionStatus", updateReason="newLanguage")
+        assert told["languageDistribution"] == {"es": 1}
+        async with stack.listener(speaker.session_id, "ca"):
+            await speaker.until("sessionStatus", languageDistribution={"ca": 1, "es": 1})
+            answer = await speaker.say("getSessionStatus")
+            assert (answer["listenerCount"], answer["updateReason"]) == (2, "requested")
+        await speaker.until("sessionStatus", updateReason="listenerCountChange", listenerCount=1)
+        async with stack.listener(speaker.session_id, "en") as listener:
+            assert (await listener.say("getSessionStatus"))["code"] == "UNAUTHORIZED"
+
+
+async def test_a_warning_of_the_audio_s_quality_reaches_the_speaker_wherever_it_is(
+    stack: Stack, clients: Clients
+) -> None:
+    """Row W15: by the session's own row, so on the connection that it has now."""
+    warns = QualityWarnings(clients.get, "herald-Sessions")
+    token = stack.token()
+    async with stack.speaker(token=token) as first:
+        session = {"sessionId": first.session_id, "token": token}
+        async with stack.client(action="refreshConnection", **session) as second:
+            await second.until("connectionRefreshed")
+            warn = Warn("AUDIO_CLIPPING", active=True, at_ms=1_700_000_000_000)
+            assert (await warns.perform(first.session_id, warn, lambda _: None)).reached
+            told = await second.until("audioQualityWarning")
+            assert (told["code"], told["active"], told["timestamp"]) == ("AUDIO_CLIPPING", True, 1_700_000_000)
+
+
+async def test_a_cut_speaker_comes_back_and_nothing_is_lost_or_twice(stack: Stack, clients: Clients) -> None:
+    """Rows W12 and W13: two connections more, one after a cut, one beside the old; one count of chunks."""
+    speech = _speech(12)
+    own = {"token": stack.token(), "continueSequence": "true"}
+
+    async def say(client: Client, *sequences: int) -> None:
+        for sequence in sequences:
+            answer = await client.say("sendAudio", audioData=_base64(speech[sequence]), sequence=sequence)
+            assert answer["type"] == "audioReceived", answer
+
+    async with stack.speaker(token=own["token"]) as first, stack.listener(first.session_id, "es") as listener:
+        session = {"sessionId": first.session_id}
+        await say(first, *range(5))
+        first.socket.transport.abort()
+        assert (await listener.until("speakerDisconnected"))["sessionId"] == first.session_id
+        async with stack.client(action="resumeSession", **session, **own) as second:
+            assert (await second.next())["type"] == "sessionResumed"
+            await listener.until("speakerReconnected")
+            await say(second, 4, 5, 6)  # 4 had been acknowledged, but the answer may have been lost
+            async with stack.client(action="refreshConnection", **session, **own) as third:
+                assert (await third.next())["type"] == "connectionRefreshed"
+                await say(third, 7, 8)
+                await say(second, 9)  # the old one may finish what it has
+                await say(third, 10, 11)
+                with pytest.raises(ConnectionClosed):
+                    await second.until("never")
+                assert (await third.say("endSession"))["type"] == "sessionEnded"
+    chunks = [record for record in await _written(clients, first.session_id) if isinstance(record, AudioChunk)]
+    assert len({chunk.connection for chunk in chunks}) == 1
+    assert [chunk.sequence for chunk in chunks] == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11]
+    timeline = Timeline()
+    heard = []
+    for number, chunk in enumerate(chunks):
+        passed = timeline.push(Input(Position("s", number), chunk, number, number), number)
+        heard += [placed.chunk.pcm for placed in passed.placed]
+    assert heard == speech
+
+
+async def test_a_listener_s_connection_is_refreshed(stack: Stack, clients: Clients) -> None:
+    """Row W12: both get everything; the old one is closed; one row is left."""
+    posts = await clients.get("apigatewaymanagementapi")
+    async with stack.speaker() as speaker, stack.listener(speaker.session_id, "es") as old:
+        mine = {"sessionId": speaker.session_id, "connectionId": old.received[0]["connectionId"]}
+        async with stack.client(action="refreshConnection", targetLanguage="es", **mine) as new:
+            greeting = await new.next()
+            assert (greeting["type"], greeting["targetLanguage"]) == ("connectionRefreshed", "es")
+            for connection_id in (mine["connectionId"], greeting["connectionId"]):
+                await posts.post_to_connection(ConnectionId=connection_id, Data=b'{"type":"caption"}')
+            assert await old.next() == await new.next() == {"type": "caption"}
+            with pytest.raises(ConnectionClosed):
+                await old.next()
+            await speaker.until("sessionStatus", listenerCount=1)
+            assert (await new.say("heartbeat"))["type"] == "heartbeatAck"
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Stack]:
+    environ = {"SPEAKER_GRACE_S": "1", "CONNECTION_LIFETIME_S": "910"}
+    with front(tmp_path, "--round-s", "0.2", environ=environ) as it:
+        yield it
+
+
+async def test_what_is_due_is_done_on_a_schedule(impatient: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows W13, W14, W17: an abandoned session ends, a speaker is told, an old connection is warned, once."""
+    stack = impatient
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    async with Clients() as clients, stack.speaker() as stays:
+        async with stack.speaker() as speaker:
+            await speaker.say("sendAudio", audioData=_base64(bytes(640)))
+        assert (await stays.until("sessionStatus", updateReason="periodic"))["listenerCount"] == 0
+        await stays.until("sessionStatus", updateReason="periodic")
+        async with asyncio.timeout(10):
+            while len(found := await _written(clients, speaker.session_id)) < 3:
+                await asyncio.sleep(0.02)
+        assert isinstance(found[-1], SessionEvent)
+        assert (found[-1].event, found[-1].reason) == ("ended", "speakerDisconnected")
+        assert len(await _written(clients, stays.session_id)) == 1
+        dynamodb = await clients.get("dynamodb")
+        [row] = await _rows(clients, "Connections")
+        long_ago = {"N": str(int(row["connectedAt"]["N"]) - 60_000)}
+        await dynamodb.update_item(
+            TableName="herald-Connections",
+            Key={"connectionId": row["connectionId"]},
+            UpdateExpression="SET connectedAt = :at",
+            ExpressionAttributeValues={":at": long_ago},
+        )
+        warning = await stays.until("connectionWarning")
+        assert 800 < warning["remainingSeconds"] < 850
+
+
+async def test_clients_are_told_before_the_gateway_stops(tmp_path: Path) -> None:
+    """Row W17; and row W13: the session is there when the gateway is again."""
+    issued_by = "https://issuer.test/"
+    with front(tmp_path, environ={"TOKEN_ISSUER": issued_by}) as stack:
+        token = Issuer(tmp_path / "keys", issued_by, AUDIENCE).sign("somebody", "speaker")
+        with another_gateway(stack, _made(tmp_path / "first")) as first:
+            process = _process_at(first.url)
+            async with first.speaker(token=token) as speaker, first.listener(speaker.session_id, "es") as listener:
+                process.terminate()
+                for client in (speaker, listener):
+                    assert (await client.until("serverDraining"))["reconnectAfterSeconds"] == 2
+                    with pytest.raises(ConnectionClosed, match="1001"):
+                        await client.until("never")
+            process.wait(10)
+        back = {"action": "resumeSession", "sessionId": speaker.session_id}
+        async with stack.client(**back, token=token) as again:
+            assert (await again.next())["type"] == "sessionResumed"
 
 
 async def _refused_at_the_door(stack: Stack, **query: str) -> int:
@@ -423,7 +560,7 @@ async def _rows(clients: Clients, table: str) -> list[dict[str, Any]]:
 async def test_a_gateway_that_was_killed_leaves_no_session_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with front(tmp_path) as stack:
+    with front(tmp_path, environ={"SPEAKER_GRACE_S": "0"}) as stack:
         for name, value in stack.environ.items():
             monkeypatch.setenv(name, value)
         async with Clients() as clients, AsyncExitStack() as opened:
@@ -509,3 +646,15 @@ async def _use_everything(stack: Stack, token: str) -> list[str]:
         async with stack.client(action="createSession", sourceLanguage="en", token=token[:-9] + "AAAAAAAAA"):
             pass
     return [pcm[:40], "secret words", failure["connectionId"]]
+
+
+async def test_who_creates_sessions_too_often_is_refused_at_the_door(stack: Stack, tmp_path: Path) -> None:
+    """Row W21: rates that go by address or user hold here too, where the environment sets them."""
+    limited = replace(stack, environ=stack.environ | {"MAX_SESSIONS_PER_HOUR": "2"})
+    with another_gateway(limited, tmp_path) as gateway:
+        token = gateway.token("who-talks-a-lot")
+        for _ in range(2):
+            async with gateway.speaker(token=token):
+                pass
+        query = {"action": "createSession", "sourceLanguage": "en", "token": token}
+        assert await _refused_at_the_door(gateway, **query) == 429

@@ -70,7 +70,7 @@ async def twin(answer: Answer = ok, limits: Limits | None = None) -> AsyncIterat
 
     functions = Functions({spec.name: (spec, handle) for spec in FUNCTIONS}, nothing, nothing)
     gateway = Gateway(functions, faults, calls, limits or Limits())
-    http = Http(gateway, faults, calls, SECRETS, {"keys": []}, "herald")
+    http = Http(gateway, faults, calls, SECRETS, lambda: {"keys": []}, "herald")
     runner = web.AppRunner(http.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     assert runner.server is not None

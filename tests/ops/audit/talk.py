@@ -146,10 +146,10 @@ def chunk(number: int, pcm: bytes | None = None, connection: str = "c") -> Audio
     )
 
 
-def event(what: str, at_ms: int = 0) -> SessionEvent:
-    return msgspec.convert(
-        {"kind": "event", "sessionId": SESSION, "event": what, "timestamp": BEGAN_MS + at_ms}, SessionEvent
-    )
+def event(what: str, at_ms: int = 0, version: int = 0) -> SessionEvent:
+    """version: of a change of state, which says that the speaker is muted, if it is not 0."""
+    fields = {"kind": "event", "sessionId": SESSION, "event": what, "timestamp": BEGAN_MS + at_ms, "version": version}
+    return msgspec.convert(fields | ({"isMuted": what != "unmuted"} if version else {}), SessionEvent)
 
 
 def told(what: SessionEvent, reached: int = 1, failed: int = 0) -> Receipt:

@@ -35,6 +35,19 @@ def test_what_the_door_refused_while_paused_is_no_gap() -> None:
     assert (account.gaps, account.refused, findings) == (0, 3, [])
 
 
+def test_what_slips_in_while_muted_is_counted_and_need_not_be_heard() -> None:
+    """Row A7: the door may be some ms late; readers drop what comes after the event that mutes. A change that is out of
+    date opens nothing."""
+    rows = chunks(12, 14)
+    muted, unmuted = event("muted", 1000, 2), event("state", 1500, 3)
+    rows[10:10] = [muted]
+    rows[13:13] = [event("unmuted", 900, 1)]  # before chunk 13 and those up to 19, all muted
+    rows[20:20] = [msgspec.structs.replace(unmuted, is_muted=False)]
+    account, findings, _ = heard(rows, exact=False)
+    assert (account.muted, account.refused, account.gaps, account.late, findings) == (8, 2, 0, 0, [])
+    assert (account.chunks, account.jumped_ms, account.duration_ms) == (38, 1000, 4000)
+
+
 def test_chunks_written_twice_or_in_another_order_are_counted() -> None:
     rows = chunks()
     rows[5], rows[6] = rows[6], rows[5]

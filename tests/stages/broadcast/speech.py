@@ -55,6 +55,13 @@ def caption(revision: int = 0, *, final: bool = False, text: str = "hola") -> Ca
     )
 
 
-def event(name: str = "ended", *, volume: float | None = None) -> SessionEvent:
+def event(name: str = "ended", *, volume: float | None = None, version: int = 0) -> SessionEvent:
     """A session event."""
-    return SessionEvent(session_id=SESSION, event=name, timestamp=7, reason="speaker", volume=volume)  # type: ignore[arg-type]  # tests give literals
+    return SessionEvent(
+        session_id=SESSION,
+        event=name,  # type: ignore[arg-type]  # tests give literals
+        timestamp=7,
+        reason="speaker",
+        volume=volume,
+        version=version,
+    )

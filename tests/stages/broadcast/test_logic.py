@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stages.broadcast.logic import REMEMBERED, builder
 from stages.broadcast.requests import Deliver, Delivered, Queued
 from stages.broadcast.settings import BroadcastSettings
+from stages.broadcast.volume import at_volume
 from streams import times
 from streams.errors import BadRecord, Failure, NewerVersion
 from streams.records import AudioChunk, Caption, Receipt, Record, SessionEvent, SpeechPart
@@ -270,3 +271,34 @@ def test_what_was_left_out_stays_out_for_the_next_owner() -> None:
     assert [(r.clause, r.skipped_by) for r in w.emitted() if isinstance(r, Receipt)] == [
         (clause, "broadcast") for clause in range(3)
     ]
+
+
+def test_speech_has_the_volume_that_the_speaker_had_when_it_was_said() -> None:
+    """Row B3, also where the stage is killed; a change that is out of date changes nothing. Nobody is told here."""
+    deliveries = Deliveries(1, 1)
+    w = world(deliveries)
+    loud = speech(0)
+    half, quarter = at_volume(loud.pcm, 0.5), at_volume(loud.pcm, 0.25)
+    w.publish(loud)
+    positions = [w.publish(event("volume", volume=0.5, version=2)), w.publish(event("volume", volume=0.9, version=1))]
+    w.publish(speech(1))
+    w.run_for(2_000)
+    w.owner.tick()
+    for saved in (w.saved, None):  # by its snapshot, if there is one, and by what it is given again
+        w.owner.kill()
+        w.saved = saved
+        w.take_over()
+    w.run_for(100)
+    w.publish(speech(2))
+    w.publish(event("state", volume=0.25, version=3))
+    w.publish(event("muted", volume=0.25, version=4))
+    w.publish(speech(3, text="said before"))
+    w.publish(event("volume", volume=1.0, version=5))
+    w.publish(speech(4))
+    w.run_for(2_000)
+    posted = {record.clause: record.pcm for record in deliveries.posted if isinstance(record, SpeechPart)}
+    # the samples of `speech` are the same for each clause
+    assert posted == {0: loud.pcm, 1: half, 2: half, 3: quarter, 4: loud.pcm}
+    assert not any(isinstance(record, SessionEvent) for record in deliveries.posted)
+    assert all(w.is_done(position) for position in positions)
+    assert w.owner.driver.settled()

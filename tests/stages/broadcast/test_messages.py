@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.broadcast.messages import MAX_MESSAGE_BYTES, clause_duration_ms, duration_ms, messages
+from stages.broadcast.messages import MAX_MESSAGE_BYTES, MESSAGES, clause_duration_ms, duration_ms, messages
 from streams.records import Caption, SessionEvent, SpeechPart
 from tests.stages.broadcast.speech import SESSION, caption, event, speech
 
@@ -67,28 +67,25 @@ def test_parts_go_on_through_the_records_of_a_clause() -> None:
     assert {part["parts"] for part in parts} == {len(parts)}
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("paused", "broadcastPaused"),
-        ("resumed", "broadcastResumed"),
-        ("muted", "broadcastMuted"),
-        ("unmuted", "broadcastUnmuted"),
-    ],
-)
-def test_events(name: str, kind: str) -> None:
-    assert decoded(event(name)) == [{"type": kind, "sessionId": SESSION, "timestamp": 1_700_000_000}]
+@pytest.mark.parametrize("name", ["created", "paused", "resumed", "muted", "unmuted", "volume", "state"])
+def test_events_that_are_the_gateway_s_to_tell(name: str) -> None:
+    assert decoded(event(name, volume=0.5)) == []
 
 
-def test_events_that_say_more_or_nothing() -> None:
-    assert decoded(event("volume", volume=0.5))[0]["volumeLevel"] == 0.5
+def test_the_end() -> None:
     assert decoded(event("ended"))[0] == {
         "type": "sessionEnded",
         "sessionId": SESSION,
         "timestamp": 1_700_000_000,
         "reason": "speaker",
     }
-    assert decoded(event("created")) == []
+
+
+def test_every_message_is_one_of_those_that_are_listed() -> None:
+    listed = {kind.__struct_config__.tag for kind in MESSAGES}
+    skipped = msgspec.structs.replace(speech(2), pcm=b"", skipped_by="translate")
+    sent = [one for record in (caption(), speech(), skipped, event("ended")) for one in decoded(record)]
+    assert {one["type"] for one in sent} == listed
 
 
 def test_speech_that_is_too_late_is_told_and_not_sent() -> None:

@@ -8,15 +8,19 @@ import pytest
 from stages.emotion.definition import DEFINITION
 from stages.emotion.logic import Emotion, Off
 from stages.emotion.settings import EmotionSettings
+from stages.emotion.speaker import SPEAKER
 from streams.aws import Clients
 from streams.program import ProgramContext, main
 from streams.telemetry import Log, Metrics
 
 
-async def test_the_stage_reads_audio_writes_emotions_and_needs_nobody() -> None:
+async def test_the_stage_reads_audio_writes_emotions_and_warns_the_speaker() -> None:
     assert (DEFINITION.spec.input, DEFINITION.spec.output) == ("audio", "emotions")
     context = ProgramContext("herald", "worker", Log("test"), Metrics("test"))
-    assert list(await DEFINITION.services(EmotionSettings(), Clients(), context)) == []
+    [service] = await DEFINITION.services(EmotionSettings(), Clients(), context)
+    assert service.name == SPEAKER
+    off = EmotionSettings(enable_emotion_detection="false")
+    assert list(await DEFINITION.services(off, Clients(), context)) == []
 
 
 def test_it_can_be_turned_off() -> None:

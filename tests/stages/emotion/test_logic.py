@@ -8,12 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from stages.emotion.alerts import EVERY_MS
 from stages.emotion.engine import Floats, Hops
 from stages.emotion.logic import CONTEXT_MS, IDLE_MS, Emotion, builder
 from stages.emotion.settings import EmotionSettings
+from stages.emotion.speaker import Warn, Warned
 from streams.dynamics import dynamics
+from streams.errors import Failure
 from streams.records import NEUTRAL, AudioChunk, Caption, EmotionFrame, QualityReport, Record, SessionEvent
-from streams.stage import Count, Done, Effect, Emit, Input, Position, Reject, Reply, Stage
+from streams.stage import Call, Count, Done, Effect, Emit, Input, Position, Reject, Reply, Stage
 from tests.stages.emotion.speech import AUSTEN, SENTENCES, Pcm, as_pcm, joined, noise, recording, spans_of
 from tests.support.stage_driver import START_MS, World
 
@@ -80,6 +83,11 @@ class Run:
     def reports(self) -> list[tuple[str, bool]]:
         emitted = [effect.record for effect in self.effects if isinstance(effect, Emit)]
         return [(record.code, record.active) for record in emitted if isinstance(record, QualityReport)]
+
+    @property
+    def warnings(self) -> list[Warn]:
+        calls = [effect.request for effect in self.effects if isinstance(effect, Call)]
+        return [request for request in calls if isinstance(request, Warn)]
 
     @property
     def done(self) -> list[int]:
@@ -156,6 +164,21 @@ def test_events_that_change_nothing_are_done_at_once() -> None:
     assert (run.done, run.frames) == ([0, 1, 2, 3], [])
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_was_said_while_muted_is_not_measured_and_the_clock_stays_right(is_killed: bool) -> None:
+    """Row A7: the door may be some ms late; the clock goes on by what was sent meanwhile, heard or not."""
+    ordered = chunks(TALK)
+    muted, unmuted = (msgspec.structs.replace(event("state"), is_muted=how, version=2 - how) for how in (True, False))
+    run = Run().give(*ordered[:15], muted)
+    if is_killed:
+        run.stage = BUILD(SESSION, run.stage.snapshot())
+    run.give(*ordered[15:20], unmuted, muted, *ordered[30:], event("ended"))
+    assert run.counted("AudioChunksMuted") == 5
+    assert sorted(run.done) == list(range(run.given))
+    measured = [(frame.start_ms, frame.end_ms) for frame in run.frames]
+    assert measured == [(0, 500), (500, 1_000), (1_000, 1_500), *((at, at + 500) for at in range(3_000, 6_000, 500))]
+
+
 def test_audio_after_the_end_is_done_and_says_nothing() -> None:
     run = Run().give(*chunks(TALK[:8_000]), event("ended"))
     said = len(run.frames)
@@ -222,8 +245,16 @@ def test_an_empty_chunk_is_done() -> None:
     assert Run().give(chunk(b"", 0)).done == [0]
 
 
-def test_replies_are_nobody_s() -> None:
-    assert list(BUILD(SESSION, None).on_reply(Reply("c1"), START_MS)) == []
+def test_what_became_of_a_warning_is_counted_and_no_more() -> None:
+    """Row W15."""
+    stage = BUILD(SESSION, None)
+    failure = Failure("Unavailable", "away", retryable=True)
+    for reply, counted in (
+        (Reply("c1", Warned(reached=True)), "QualityWarningsSent"),
+        (Reply("c1", Warned(reached=False)), "QualityWarningsFailed"),
+        (Reply("c1", failure=failure), "QualityWarningsFailed"),
+    ):
+        assert list(stage.on_reply(reply, START_MS)) == [Count(counted)]
 
 
 # --- failures, quality, off -------------------------------------------------------------------------------------------
@@ -251,6 +282,35 @@ def test_bad_audio_is_reported_when_it_begins_and_when_it_is_over() -> None:
     hush = np.zeros(16_000 * 6, np.int16)
     run = Run().give(*chunks(np.concatenate([recording("go-forward.wav"), hush, recording("go-forward.wav")])))
     assert run.reports == [("AUDIO_SILENCE", True), ("AUDIO_SILENCE", False)]
+    assert [(warn.code, warn.active) for warn in run.warnings] == run.reports
+
+
+def test_a_speaker_is_warned_once_a_minute_by_the_gateway_s_time() -> None:
+    """Row W15: silence, sound, silence within a minute is one warning; the second comes when the minute is over."""
+    hush, voice = np.zeros(16_000 * 6, np.int16), recording("go-forward.wav")
+    run = Run().give(*chunks(np.concatenate([hush, voice, hush, voice])))
+    assert [active for _, active in run.reports] == [True, False, True, False]
+    assert [warn.active for warn in run.warnings] == [True, False]
+    run = Run().give(*chunks(np.concatenate([hush, voice, *[hush] * 11])))
+    first, over, again = run.warnings
+    assert [first.active, over.active, again.active] == [True, False, True]
+    assert again.at_ms - first.at_ms == EVERY_MS
+
+
+def test_one_that_takes_over_does_not_warn_again_and_tells_when_it_is_over() -> None:
+    """Row W15, with the snapshot from before the report, which is read back, and from after it."""
+    quiet = chunks(np.concatenate([np.zeros(16_000 * 6, np.int16), recording("go-forward.wav")]))
+    whole = Run().give(*quiet)
+    [report] = [e.record for e in whole.effects if isinstance(e, Emit) and isinstance(e.record, QualityReport)][:1]
+    for cut in (40, 58):
+        before = Run().give(*quiet[:cut])
+        stage = BUILD(SESSION, before.stage.snapshot())
+        if not before.reports:
+            stage.on_emitted(report)
+        after = Run(stage)
+        after.now_ms, after.given = before.now_ms, before.given
+        after.give(*quiet[cut:])
+        assert [(warn.code, warn.active) for warn in after.warnings] == [("AUDIO_SILENCE", False)]
 
 
 def test_the_bound_of_the_ratio_is_a_setting() -> None:

@@ -28,11 +28,15 @@ def world_of(talk: Talk, habits: Habits | None = None, **chosen: float) -> World
     return World(builder(msgspec.convert(chosen, TranscribeSettings)), service=recogniser)
 
 
-Kind: TypeAlias = Literal["created", "muted", "volume", "ended"]
+Kind: TypeAlias = Literal["created", "muted", "unmuted", "volume", "state", "ended"]
 
 
-def event(world: World, kind: Kind, at_ms: int) -> None:
-    record = SessionEvent(session_id=world.session_id, event=kind, timestamp=START_MS + at_ms)
+def event(world: World, kind: Kind, at_ms: int, version: int = 0) -> None:
+    """version: of a change of state, after which the speaker is muted if it says so."""
+    is_muted = kind == "muted" if version else None
+    record = SessionEvent(
+        session_id=world.session_id, event=kind, timestamp=START_MS + at_ms, version=version, is_muted=is_muted
+    )
     world.at(START_MS + at_ms, partial(world.publish, record))
 
 
@@ -167,7 +171,7 @@ def test_events_pass_in_order_with_the_words() -> None:
         "ended",
     ]
     media = [record.media_ms for record in world.emitted() if isinstance(record, SessionEvent)]
-    assert media == [0, 1_600, 5_900 - 100, 6_000]
+    assert media == [0, 1_600, 5_900 - 100, 5_900 - 100]  # what came after it was not heard
     assert world.owner.driver.settled()
 
 
@@ -180,6 +184,71 @@ def test_an_event_does_not_wait_for_ever_for_words_before_it() -> None:
     assert order(world) == []
     world.run_until(START_MS + 1_000 + EVENT_WAIT_MS + 10)
     assert order(world) == ["volume"]
+
+
+MUTED_TALK = Talk(sentence("we go there") + sentence("not for you", 2_300) + sentence("here again", 5_200), 8_000)
+
+
+def _muted(world: World) -> None:
+    """Muted from 2 to 5 s; the door lets slip in what is said in the first half second of that, and is shut then."""
+    speak(world, MUTED_TALK, 0, 3_000)
+    event(world, "muted", 2_010, 1)
+    event(world, "unmuted", 4_990, 2)
+    speak(world, MUTED_TALK, 5_000)
+
+
+def test_nothing_that_was_said_while_muted_is_heard_and_the_clock_stays_right() -> None:
+    """Row A7; and a speaker that is heard again is heard at once, though the door has refused chunks."""
+    world = world_of(MUTED_TALK)
+    _muted(world)
+    world.run_until(START_MS + 6_800)
+    heard = clauses(world)
+    assert texts(heard) == ["we", "go", "there", "here", "again"]
+    assert [(w.start_ms, w.end_ms) for w in heard[3:]] == [(w.start_ms, w.end_ms) for w in MUTED_TALK.words[6:]]
+    assert sum(count.value for count in world.counts if count.metric == "AudioChunksMuted") == 10
+    assert [w.event for w in world.emitted() if isinstance(w, SessionEvent)] == ["muted", "unmuted"]
+    assert world.rejected == {}
+
+
+@pytest.mark.parametrize("kill_ms", [1_900, 2_015, 2_600, 3_500, 4_995, 5_300, 6_000])
+def test_nor_by_the_next_owner(kill_ms: int) -> None:
+    world = world_of(MUTED_TALK)
+    _muted(world)
+    world.run_until(START_MS + kill_ms)
+    world.owner.kill()
+    world.run_for(50)
+    world.take_over()
+    world.run_until(START_MS + 12_000)
+    heard = clauses(world)
+    assert texts(heard) == ["we", "go", "there", "here", "again"]
+    assert [(w.start_ms, w.end_ms) for w in heard[3:]] == [(w.start_ms, w.end_ms) for w in MUTED_TALK.words[6:]]
+    assert [w.event for w in world.emitted() if isinstance(w, SessionEvent)] == ["muted", "unmuted"]
+
+
+def test_a_change_that_comes_out_of_order_is_settled_and_not_passed_on() -> None:
+    """Row W18: functions that run at once write in any order; the newest holds."""
+    world = world_of(MUTED_TALK)
+    event(world, "muted", 0, 3)
+    event(world, "unmuted", 1, 2)
+    event(world, "muted", 2, 3)
+    event(world, "state", 3, 4)
+    event(world, "volume", 4, 5)
+    event(world, "volume", 4, 6)
+    speak(world, MUTED_TALK, 0, 2_000)
+    world.run_until(START_MS + 5_000)
+    assert order(world)[:4] == ["muted", "state", "volume", "volume"]
+    assert texts(clauses(world)) == ["we", "go", "there"]
+    assert all(world.is_done(received.position) for received in world.log[:6])
+
+
+def test_nothing_follows_the_end_not_even_a_change() -> None:
+    world = world_of(TALK)
+    speak(world, TALK, 0, 2_000)
+    event(world, "ended", 2_000)
+    event(world, "volume", 2_010, 1)
+    world.run_for(10_000)
+    assert order(world)[-1] == "ended"
+    assert world.owner.driver.settled()
 
 
 def test_an_event_that_is_written_twice_passes_once() -> None:

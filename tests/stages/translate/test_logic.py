@@ -220,6 +220,24 @@ def test_events_pass_after_all_before_and_before_all_after() -> None:
     assert all(w.is_done(position) for position in (paused, again, ended))
 
 
+def test_a_change_that_is_out_of_date_or_was_passed_on_is_settled() -> None:
+    """Row W18; by the next owner too, who learns what was passed on from its snapshot, or from what was written."""
+    w = world(Services("es"))
+    changes = [msgspec.structs.replace(event("volume"), version=version) for version in (2, 1, 2, 3)]
+    positions = [w.publish(change) for change in changes]
+    w.run_for(1_500)
+    w.owner.tick()
+    for saved in (w.saved, None):
+        w.owner.kill()
+        w.saved = saved
+        w.take_over()
+    positions.append(w.publish(changes[3]))
+    positions.append(w.publish(msgspec.structs.replace(event("volume"), version=4)))
+    w.run_for(200)
+    assert [record.version for record in w.emitted() if isinstance(record, SessionEvent)] == [2, 3, 4]
+    assert all(w.is_done(position) for position in positions)
+
+
 def test_words_that_were_committed_are_not_spoken_again() -> None:
     services = Services("es")
     w = world(services)

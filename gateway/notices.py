@@ -1,0 +1,117 @@
+"""A message to all listeners of a session, at once (rows W3 to W6, N4).
+
+The broadcast stage sends what must come in order with the words; this is for what must not wait for them.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from gateway.posts import Posts
+from streams.aws import as_error
+from streams.errors import HeraldError, NotFound, TimedOut
+from streams.resources import CONNECTIONS, LISTENERS_INDEX, physical_name
+
+IN_FLIGHT: Final = 100
+RETRIES: Final = 2
+RETRY_AFTER_S: Final = 0.1
+"""Row B1, all three."""
+POST_WITHIN_S: Final = 1.0
+"""For one try. A post takes 5 ms; all tries of a listener that takes nothing are over well before the function is."""
+
+
+class Notice(msgspec.Struct, frozen=True, rename="camel"):
+    """What `notify` is to do. message: as it is sent. since_ms: when what it tells came about, Unix milliseconds."""
+
+    session_id: str
+    message: str
+    since_ms: int
+
+
+class Told(NamedTuple):
+    """What became of a notice: when each listener had it, after it was true (ms); how many have gone, and failed."""
+
+    after_ms: list[int]
+    gone: int
+    failed: int
+
+
+class Audience:
+    """Who listens to a session, by the index of row B1. Every method raises HeraldError."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._client = client
+        self._connections = physical_name(prefix, CONNECTIONS.name)
+
+    async def of(self, session_id: str) -> list[str]:
+        """The connection ids of all that can be reached now."""
+        connections: list[str] = []
+        start: dict[str, Any] = {}
+        while True:
+            try:
+                page = await self._client.query(
+                    TableName=self._connections,
+                    IndexName=LISTENERS_INDEX,
+                    KeyConditionExpression="sessionId = :session",
+                    ExpressionAttributeValues={":session": {"S": session_id}},
+                    ProjectionExpression="connectionId",
+                    **start,
+                )
+            except Exception as error:
+                raise as_error(error, "asking for a session's listeners") from error
+            connections += [item["connectionId"]["S"] for item in page["Items"]]
+            if not page.get("LastEvaluatedKey"):
+                return connections
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+async def tell(
+    notice: Notice,
+    connections: Collection[str],
+    posts: Posts,
+    remove: Callable[[str], Awaitable[Any]],
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+) -> Told:
+    """Post a notice to all of them. remove: takes out the row of one that has gone; if it fails, the next post tries.
+
+    One that takes nothing delays no other: IN_FLIGHT posts are under way, and a retry waits outside of them.
+    """
+    slots = asyncio.Semaphore(IN_FLIGHT)
+    after_ms: list[int] = []
+
+    async def post(connection_id: str) -> HeraldError | None:
+        async with slots:
+            try:
+                async with asyncio.timeout(POST_WITHIN_S):
+                    await posts.send(connection_id, notice.message)
+            except TimeoutError:
+                return TimedOut("posting a notice")
+            except HeraldError as error:
+                return error
+        after_ms.append(max(0, now_ms() - notice.since_ms))
+        return None
+
+    async def tell_one(connection_id: str) -> HeraldError | None:
+        error = await post(connection_id)
+        for _ in range(RETRIES):
+            if error is None or not error.retryable:
+                break
+            await asyncio.sleep(RETRY_AFTER_S)
+            error = await post(connection_id)
+        if isinstance(error, NotFound):
+            await _take_out(connection_id, remove)
+        return error
+
+    outcomes = await asyncio.gather(*map(tell_one, connections))
+    gone = sum(isinstance(error, NotFound) for error in outcomes)
+    return Told(after_ms, gone, sum(error is not None for error in outcomes) - gone)
+
+
+async def _take_out(connection_id: str, remove: Callable[[str], Awaitable[Any]]) -> None:
+    try:
+        await remove(connection_id)
+    except HeraldError:
+        return  # the next post finds it gone again
