@@ -33,7 +33,7 @@ check: setup-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: setup-dev kcl
+test: setup-dev kcl $(STAMPS)/browser
 	@exec $(VENV)/bin/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup-dev kcl
@@ -53,6 +53,10 @@ $(STAMPS)/packages: ops/debian-packages.txt ops/setup.sh | $(STAMPS)/venv
 
 $(STAMPS)/java: ops/debian-packages-kcl.txt ops/setup.sh | $(STAMPS)/venv
 	@sh ops/setup.sh packages ops/debian-packages-kcl.txt $@
+	@touch $@
+
+$(STAMPS)/browser: ops/debian-packages-dev.txt ops/setup.sh | $(STAMPS)/venv
+	@sh ops/setup.sh packages ops/debian-packages-dev.txt $@
 	@touch $@
 
 $(STAMPS)/kcl: requirements-kcl.lock requirements-kcl-build.lock ops/kcl-jars.sha256 ops/setup.sh | $(STAMPS)/java $(STAMPS)/run
