@@ -219,6 +219,7 @@ function ask(why) {
   byId("talk").hidden = true;
   byId("join").hidden = false;
   byId("notice").hidden = true;
+  byId("session").hidden = true;
   input("name").value = name;
   fail(why);
   input("name").focus();

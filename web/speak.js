@@ -316,6 +316,7 @@ function busy(text) {
 /** @param {string} text */
 function problem(text) {
   tell(byId("problem"), text);
+  if (text) byId("problem").scrollIntoView({ block: "nearest" });
 }
 
 function drawTime() {
