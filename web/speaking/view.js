@@ -42,7 +42,8 @@ export function drawListeners(count, distribution) {
     ...found.map(([code, n]) => {
       const bar = make("div");
       bar.style.transform = `scaleX(${n / Math.max(1, count)})`;
-      const name = make("span", {}, make("span", { lang: code }, ownName(code)), ` (${englishName(code)})`);
+      const english = englishName(code) === ownName(code) ? "" : ` (${englishName(code)})`;
+      const name = make("span", {}, make("span", { lang: code }, ownName(code)), english);
       return make("li", {}, name, make("strong", {}, String(n)), make("div", { class: "share" }, bar));
     }),
   );
