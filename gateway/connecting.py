@@ -193,8 +193,9 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
         connection_id=incoming.connection_id,
         state_version=session.state_version,
     )
-    task = Welcome(incoming.connection_id, messages.encode(message), language, session.session_id)
-    await equipment.welcome(msgspec.structs.replace(task, state_version=session.state_version))
+    text = messages.encode(message)
+    task = Welcome(incoming.connection_id, text, language, session.session_id, state_version=session.state_version)
+    await equipment.welcome(task)
     equipment.log.info("connect", "listener joined", session.session_id, target_language=language)
 
 

@@ -4,25 +4,22 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
-
-import msgspec
 
 from gateway import control, events
 from gateway.connecting import Equipment
 from gateway.errors import ErrorCode, WireError
+from gateway.invoking import invoking
 from gateway.lambdas import Event, Function, Handle, now_ms
 from gateway.limits import STATUS_ROUTE, Limiter
 from gateway.offers import Offers
 from gateway.presence import Presence
-from gateway.routes import FunctionName, physical_function_name
 from gateway.settings import Settings
 from gateway.status import reporting
 from gateway.tables import Tables
 from gateway.tokens import KeySet, Verifier, fetch_from
-from streams.aws import Clients, as_error
+from streams.aws import Clients
 from streams.kinesis import OrderedWriter
 from streams.languages import Offer, ask_offers
 from streams.records import SessionEvent, encode
@@ -42,19 +39,6 @@ async def open_equipment(stack: AsyncExitStack, clients: Clients, settings: Sett
     async def publish(event: SessionEvent) -> None:
         await writer.put(event.session_id, encode(event))
 
-    def invoking(name: FunctionName) -> Callable[[msgspec.Struct], Awaitable[None]]:
-        async def invoke(task: msgspec.Struct) -> None:
-            try:
-                await functions.invoke(
-                    FunctionName=physical_function_name(settings.herald_prefix, name),
-                    InvocationType="Event",
-                    Payload=msgspec.json.encode(task),
-                )
-            except Exception as error:
-                raise as_error(error, f"invoking {name}") from error
-
-        return invoke
-
     async def ask() -> dict[str, Offer]:
         offers: dict[str, Offer] = await ask_offers(await clients.get("translate"), await clients.get("polly"))
         return offers
@@ -68,8 +52,8 @@ async def open_equipment(stack: AsyncExitStack, clients: Clients, settings: Sett
         verifier=Verifier(keys, settings.token_issuer, settings.token_audience, settings.token_role_claim),
         offers=Offers(ask, time.monotonic),
         publish=publish,
-        welcome=invoking("welcome"),
-        notify=invoking("notify"),
+        welcome=invoking(functions, settings.herald_prefix, "welcome"),
+        notify=invoking(functions, settings.herald_prefix, "notify"),
         report=reporting(functions, settings.herald_prefix, log),
         below=secrets.randbelow,
         now_ms=now_ms,

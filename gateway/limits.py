@@ -15,11 +15,10 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from gateway import windows
 from gateway.admission import Connection
 from gateway.errors import ErrorCode, WireError
+from gateway.rows import is_condition
 from gateway.settings import Settings
 from gateway.tables import connection_of
 from gateway.windows import Rate
@@ -114,14 +113,12 @@ class Limiter:
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            except Exception as error:
+                if not is_condition(error):
                     raise as_error(error, "counting what a client does") from error
                 found = error.response.get("Item") or {}
                 if not found and term:
                     return None
-            except Exception as error:
-                raise as_error(error, "counting what a client does") from error
             else:
                 attributes: dict[str, Any] = answer["Attributes"]
                 return attributes

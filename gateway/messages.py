@@ -154,9 +154,7 @@ class RefreshConnection(msgspec.Struct, frozen=True, rename="camel"):
     acknowledge_audio: Literal["true", "false"] = "true"
 
 
-class SessionCreated(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag="sessionCreated"):
-    """The speaker is in. target_languages: what listeners may ask for."""
-
+class _SpeakerGreeting(msgspec.Struct, frozen=True, rename="camel", tag_field="type"):
     session_id: str
     source_language: str
     quality_tier: str
@@ -164,6 +162,15 @@ class SessionCreated(msgspec.Struct, frozen=True, rename="camel", tag_field="typ
     broadcast_state: BroadcastState
     limits: Limits
     timestamp: int
+    state_version: int = 0
+
+
+class SessionCreated(_SpeakerGreeting, frozen=True, tag="sessionCreated"):
+    """The speaker is in. target_languages: what listeners may ask for."""
+
+
+class SessionResumed(_SpeakerGreeting, frozen=True, tag="sessionResumed"):
+    """The speaker is back in its session, whose state is as it was (row W13)."""
 
 
 class SessionJoined(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag="sessionJoined"):
@@ -177,19 +184,6 @@ class SessionJoined(msgspec.Struct, frozen=True, rename="camel", tag_field="type
     limits: Limits
     timestamp: int
     connection_id: str = ""
-    state_version: int = 0
-
-
-class SessionResumed(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag="sessionResumed"):
-    """The speaker is back in its session, whose state is as it was (row W13)."""
-
-    session_id: str
-    source_language: str
-    quality_tier: str
-    target_languages: list[str]
-    broadcast_state: BroadcastState
-    limits: Limits
-    timestamp: int
     state_version: int = 0
 
 

@@ -11,9 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gateway.posts import Posts
-from streams.aws import as_error
 from streams.errors import HeraldError, NotFound, TimedOut
-from streams.resources import CONNECTIONS, LISTENERS_INDEX, physical_name
 
 IN_FLIGHT: Final = 100
 RETRIES: Final = 2
@@ -37,35 +35,6 @@ class Told(NamedTuple):
     after_ms: list[int]
     gone: int
     failed: int
-
-
-class Audience:
-    """Who listens to a session, by the index of row B1. Every method raises HeraldError."""
-
-    def __init__(self, client: Any, prefix: str) -> None:
-        self._client = client
-        self._connections = physical_name(prefix, CONNECTIONS.name)
-
-    async def of(self, session_id: str) -> list[str]:
-        """The connection ids of all that can be reached now."""
-        connections: list[str] = []
-        start: dict[str, Any] = {}
-        while True:
-            try:
-                page = await self._client.query(
-                    TableName=self._connections,
-                    IndexName=LISTENERS_INDEX,
-                    KeyConditionExpression="sessionId = :session",
-                    ExpressionAttributeValues={":session": {"S": session_id}},
-                    ProjectionExpression="connectionId",
-                    **start,
-                )
-            except Exception as error:
-                raise as_error(error, "asking for a session's listeners") from error
-            connections += [item["connectionId"]["S"] for item in page["Items"]]
-            if not page.get("LastEvaluatedKey"):
-                return connections
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 async def tell(

@@ -6,37 +6,32 @@ Invoked by the control routes, which do not wait for it. It asks once who listen
 
 import os
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from gateway.lambdas import Function, Handle
-from gateway.notices import Audience, Notice, tell
+from gateway.notices import Notice, tell
 from gateway.posts import Posts
+from gateway.presence import Presence
+from gateway.settings import Place
 from gateway.tables import Tables
 from streams.aws import Clients
-from streams.resources import DEFAULT_PREFIX
 from streams.settings import load
 from streams.telemetry import Log, Metrics
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What this function reads from the environment."""
-
-    herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
-
-
 async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Handle:
     """The function's handle, with clients on the stack."""
-    settings = load(Settings, os.environ)
+    settings = load(Place, os.environ)
     clients = await stack.enter_async_context(Clients())
     dynamodb = await clients.get("dynamodb")
-    tables, audience = Tables(dynamodb, settings.herald_prefix), Audience(dynamodb, settings.herald_prefix)
+    tables, presence = Tables(dynamodb, settings.herald_prefix), Presence(dynamodb, settings.herald_prefix)
     posts = Posts(await clients.get("apigatewaymanagementapi"))
 
     async def handle(event: dict[str, Any], _: Any) -> None:
         notice = msgspec.convert(event, Notice)
-        told = await tell(notice, await audience.of(notice.session_id), posts, tables.remove_connection)
+        told = await tell(notice, await presence.listeners(notice.session_id), posts, tables.remove_connection)
         for after_ms in told.after_ms:
             metrics.add("ListenerNotificationLatency", after_ms, "Milliseconds")
         if told.failed:

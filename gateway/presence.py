@@ -7,11 +7,11 @@ session's row is one conditional write, so that of functions that run at once on
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
-from gateway.tables import Report, Session, is_condition, session_of
-from streams.aws import as_error
-from streams.resources import CONNECTIONS, LISTENERS_INDEX, SESSIONS, physical_name
+from gateway.rows import Rows
+from gateway.tables import Report, Session, session_of
+from streams.resources import LISTENERS_INDEX
 
-_GOING_ON: Final = "attribute_exists(sessionId) AND attribute_not_exists(endedAt)"
+_GOING_ON: Final = "attribute_not_exists(endedAt)"
 
 
 class Aged(NamedTuple):
@@ -22,24 +22,19 @@ class Aged(NamedTuple):
     connected_at: int
 
 
-class Presence:
-    """The two tables, of one environment."""
-
-    def __init__(self, client: Any, prefix: str) -> None:
-        self._client = client
-        self._sessions = physical_name(prefix, SESSIONS.name)
-        self._connections = physical_name(prefix, CONNECTIONS.name)
+class Presence(Rows):
+    """Who is there, in one environment."""
 
     async def speaker_left(self, session_id: str, connection_id: str, now_ms: int) -> Session | None:
         """Note that the session waits for its speaker, since the first time that this was said.
 
         None if it does not: it has ended, or its speaker has another connection by now.
         """
-        return await self._update_session(
+        return await self._change_session(
             session_id,
             "SET speakerGoneAt = if_not_exists(speakerGoneAt, :now)",
-            f"{_GOING_ON} AND speakerConnectionId = :connection",
             {":now": {"N": str(now_ms)}, ":connection": {"S": connection_id}},
+            "speakerConnectionId = :connection",
         )
 
     async def take_over(self, session: Session, connection_id: str, audio_count: str) -> Session | None:
@@ -55,54 +50,51 @@ class Presence:
         gone = "attribute_not_exists(speakerGoneAt)"
         if session.speaker_gone_at is not None:
             gone, values[":gone"] = "speakerGoneAt = :gone", {"N": str(session.speaker_gone_at)}
-        return await self._update_session(
+        return await self._change_session(
             session.session_id,
             "SET speakerConnectionId = :new, audioCount = :count REMOVE speakerGoneAt, lastReport",
-            f"{_GOING_ON} AND speakerConnectionId = :old AND {gone}",
             values,
+            f"speakerConnectionId = :old AND {gone}",
         )
 
     async def end_abandoned(self, session: Session, now_ms: int) -> bool:
         """Mark a session ended whose speaker has not come back; False if it has, or if the session had ended."""
-        ended = await self._update_session(
+        ended = await self._change_session(
             session.session_id,
             "SET endedAt = :now, broadcastState.isActive = :no",
-            f"{_GOING_ON} AND speakerGoneAt = :gone",
             {":now": {"N": str(now_ms)}, ":no": {"BOOL": False}, ":gone": {"N": str(session.speaker_gone_at)}},
+            "speakerGoneAt = :gone",
         )
         return ended is not None
 
     async def open_door(self, connection_id: str) -> bool:
         """Let a speaker's new connection in, as far as its broadcast's state does; False when it has gone already."""
-        return await self._update_connection(connection_id, "SET door.isActive = :yes", "", {":yes": {"BOOL": True}})
+        return await self._update_connection(connection_id, "SET door.isActive = :yes", {":yes": {"BOOL": True}})
 
     async def mark_refreshed(self, connection_id: str, session_id: str) -> bool:
         """Note that a listener's connection has its successor: once; False if it is no such connection, or has one."""
         return await self._update_connection(
             connection_id,
             "SET refreshed = :yes",
-            "sessionId = :session AND #role = :listener AND attribute_not_exists(refreshed)",
             {":yes": {"BOOL": True}, ":session": {"S": session_id}, ":listener": {"S": "listener"}},
+            "sessionId = :session AND #role = :listener AND attribute_not_exists(refreshed)",
             {"#role": "role"},
         )
 
     async def mark_warned(self, connection_id: str, now_ms: int) -> bool:
         """Note that the client is told of its connection's end; False if it was, or has gone."""
         return await self._update_connection(
-            connection_id, "SET warnedAt = :now", "attribute_not_exists(warnedAt)", {":now": {"N": str(now_ms)}}
+            connection_id, "SET warnedAt = :now", {":now": {"N": str(now_ms)}}, "attribute_not_exists(warnedAt)"
         )
+
+    async def listeners(self, session_id: str) -> list[str]:
+        """The connection ids of all listeners that can be reached now."""
+        rows = await self._listeners(session_id, "asking for a session's listeners", "connectionId")
+        return [row["connectionId"]["S"] for row in rows]
 
     async def listeners_by_language(self, session_id: str) -> dict[str, int]:
         """How many listeners there are of each language, by the index of row B1; it follows the table by a moment."""
-        rows = await self._pages(
-            self._client.query,
-            "counting listeners by language",
-            TableName=self._connections,
-            IndexName=LISTENERS_INDEX,
-            KeyConditionExpression="sessionId = :session",
-            ExpressionAttributeValues={":session": {"S": session_id}},
-            ProjectionExpression="targetLanguage",
-        )
+        rows = await self._listeners(session_id, "counting listeners by language", "targetLanguage")
         return dict(sorted(Counter(row["targetLanguage"]["S"] for row in rows).items()))
 
     async def beyond(self, session_id: str, most: int) -> list[str]:
@@ -111,22 +103,18 @@ class Presence:
         Everybody who asks finds the same: they are in the order in which they connected. One that has its successor
         does not count.
         """
-        rows = await self._pages(
-            self._client.query,
+        rows = await self._listeners(
+            session_id,
             "looking who has a place",
-            TableName=self._connections,
-            IndexName=LISTENERS_INDEX,
-            KeyConditionExpression="sessionId = :session",
+            "connectionId, connectedAt",
             FilterExpression="attribute_not_exists(refreshed)",
-            ExpressionAttributeValues={":session": {"S": session_id}},
-            ProjectionExpression="connectionId, connectedAt",
         )
         came = sorted((int(row["connectedAt"]["N"]), row["connectionId"]["S"]) for row in rows)
         return [connection_id for _, connection_id in came[most:]]
 
     async def unended(self) -> list[Session]:
         """Sessions whose end has not been published; an estimate, as scans are."""
-        rows = await self._pages(
+        rows = await self._items(
             self._client.scan,
             "looking for sessions",
             TableName=self._sessions,
@@ -136,7 +124,7 @@ class Presence:
 
     async def old_connections(self, connected_before_ms: int) -> list[Aged]:
         """Connections from before a time, whose clients have not been told that they will end."""
-        rows = await self._pages(
+        rows = await self._items(
             self._client.scan,
             "looking for old connections",
             TableName=self._connections,
@@ -147,7 +135,7 @@ class Presence:
 
     async def everybody(self) -> list[str]:
         """All connection ids; an estimate, as scans are."""
-        rows = await self._pages(
+        rows = await self._items(
             self._client.scan,
             "looking for connections",
             TableName=self._connections,
@@ -157,11 +145,11 @@ class Presence:
 
     async def claim_report(self, session_id: str, now_ms: int, until_ms: int) -> bool:
         """Become the one who looks what there is to report, at until_ms; False if somebody will do so already."""
-        claimed = await self._update_session(
+        claimed = await self._change_session(
             session_id,
             "SET reportClaimedUntil = :until",
-            f"{_GOING_ON} AND (attribute_not_exists(reportClaimedUntil) OR reportClaimedUntil <= :now)",
             {":until": {"N": str(until_ms)}, ":now": {"N": str(now_ms)}},
+            "(attribute_not_exists(reportClaimedUntil) OR reportClaimedUntil <= :now)",
         )
         return claimed is not None
 
@@ -179,72 +167,36 @@ class Presence:
         }
         if last is not None:
             values[":last"] = {"N": str(last.at_ms)}
-        noted = await self._update_session(
+        noted = await self._change_session(
             session.session_id,
             "SET lastReport = :report",
-            f"{_GOING_ON} AND {condition}",
             values,
+            condition,
             None if last is None else {"#at": "at"},
         )
         return noted is not None
 
-    async def _update_session(
+    async def _listeners(self, session_id: str, doing: str, attributes: str, **more: Any) -> list[dict[str, Any]]:
+        return await self._items(
+            self._client.query,
+            doing,
+            TableName=self._connections,
+            IndexName=LISTENERS_INDEX,
+            KeyConditionExpression="sessionId = :session",
+            ExpressionAttributeValues={":session": {"S": session_id}},
+            ProjectionExpression=attributes,
+            **more,
+        )
+
+    async def _change_session(
         self,
         session_id: str,
         update: str,
-        condition: str,
         values: dict[str, Any],
+        condition: str = "",
         names: dict[str, str] | None = None,
     ) -> Session | None:
-        try:
-            answer = await self._client.update_item(
-                TableName=self._sessions,
-                Key={"sessionId": {"S": session_id}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-                **({"ExpressionAttributeNames": names} if names else {}),
-            )
-        except Exception as error:
-            if is_condition(error):
-                return None
-            raise as_error(error, "updating a session") from error
-        return session_of(answer["Attributes"])
-
-    async def _update_connection(
-        self,
-        connection_id: str,
-        update: str,
-        condition: str,
-        values: dict[str, Any],
-        names: dict[str, str] | None = None,
-    ) -> bool:
-        try:
-            await self._client.update_item(
-                TableName=self._connections,
-                Key={"connectionId": {"S": connection_id}},
-                UpdateExpression=update,
-                ConditionExpression="attribute_exists(connectionId)" + (f" AND {condition}" if condition else ""),
-                ExpressionAttributeValues=values,
-                **({"ExpressionAttributeNames": names} if names else {}),
-            )
-        except Exception as error:
-            if is_condition(error):
-                return False
-            raise as_error(error, "updating a connection") from error
-        return True
-
-    @staticmethod
-    async def _pages(ask: Any, doing: str, **arguments: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        start: dict[str, Any] = {}
-        while True:
-            try:
-                page = await ask(**arguments, **start)
-            except Exception as error:
-                raise as_error(error, doing) from error
-            rows += page["Items"]
-            if not page.get("LastEvaluatedKey"):
-                return rows
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        """Change the row of a session that goes on; the session as it is then."""
+        condition = f"{_GOING_ON} AND {condition}" if condition else _GOING_ON
+        row = await self._update_session(session_id, "updating a session", update, values, condition, names)
+        return None if row is None else session_of(row)

@@ -17,8 +17,6 @@ has been greeted.
 
 from typing import Any, Final
 
-import msgspec
-
 from gateway import messages
 from gateway.admission import Connection
 from gateway.connecting import ACCEPTED, GONE, Equipment, Welcome, end, offered_target, tell_listeners
@@ -40,11 +38,12 @@ async def come_back(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:
     if query.pop("action") == "resumeSession":
         if not query.get("token"):
             raise WireError(ErrorCode.UNAUTHENTICATED, "A valid token is needed.")
-        await _resume(equipment, incoming, messages.parse_query(query, ResumeSession))
+        resume: ResumeSession = messages.parse_query(query, ResumeSession)
+        await _return_speaker(equipment, incoming, resume, resume.token, SessionResumed)
         return ACCEPTED
     wanted: RefreshConnection = messages.parse_query(query, RefreshConnection)
     if wanted.token is not None:
-        await _refresh_speaker(equipment, incoming, wanted, wanted.token)
+        await _return_speaker(equipment, incoming, wanted, wanted.token, ConnectionRefreshed)
     elif wanted.target_language is not None:
         await _refresh_listener(equipment, incoming, wanted, wanted.target_language)
     else:
@@ -61,25 +60,15 @@ async def end_abandoned(equipment: Equipment, session: Session) -> bool:
     return await end(equipment, speaker, GONE) is not None
 
 
-async def _resume(equipment: Equipment, incoming: Incoming, wanted: ResumeSession) -> None:
-    before, session = await _take_over(equipment, incoming, wanted, wanted.token)
-    message = SessionResumed(
-        session_id=session.session_id,
-        source_language=session.source_language,
-        quality_tier=session.quality_tier,
-        target_languages=sorted(await equipment.offers.languages()),
-        broadcast_state=session.broadcast_state,
-        limits=equipment.settings.limits(),
-        timestamp=equipment.now_ms() // 1000,
-        state_version=session.state_version,
-    )
-    await _greet_speaker(equipment, incoming, before, messages.encode(message))
-    equipment.log.info("connect", "session resumed", session.session_id)
-
-
-async def _refresh_speaker(equipment: Equipment, incoming: Incoming, wanted: RefreshConnection, token: str) -> None:
+async def _return_speaker(
+    equipment: Equipment,
+    incoming: Incoming,
+    wanted: ResumeSession | RefreshConnection,
+    token: str,
+    greeting: type[SessionResumed | ConnectionRefreshed],
+) -> None:
     before, session = await _take_over(equipment, incoming, wanted, token)
-    message = ConnectionRefreshed(
+    message = greeting(
         session_id=session.session_id,
         source_language=session.source_language,
         quality_tier=session.quality_tier,
@@ -89,15 +78,18 @@ async def _refresh_speaker(equipment: Equipment, incoming: Incoming, wanted: Ref
         timestamp=equipment.now_ms() // 1000,
         state_version=session.state_version,
     )
-    await _greet_speaker(equipment, incoming, before, messages.encode(message))
-    equipment.log.info("connect", "speaker's connection refreshed", session.session_id)
-
-
-async def _greet_speaker(equipment: Equipment, incoming: Incoming, before: Session, message: str) -> None:
-    task = Welcome(incoming.connection_id, message, session_id=before.session_id, replaces=before.speaker_connection_id)
-    await equipment.welcome(task)
-    if before.speaker_gone_at is not None:
-        await tell_listeners(equipment, SpeakerReconnected(before.session_id, equipment.now_ms() // 1000))
+    await equipment.welcome(
+        Welcome(
+            incoming.connection_id,
+            messages.encode(message),
+            session_id=session.session_id,
+            replaces=before.speaker_connection_id,
+        )
+    )
+    was_away = before.speaker_gone_at is not None
+    if was_away:
+        await tell_listeners(equipment, SpeakerReconnected(session.session_id, equipment.now_ms() // 1000))
+    equipment.log.info("connect", "the speaker has another connection", session.session_id, was_away=was_away)
 
 
 async def _take_over(
@@ -164,8 +156,7 @@ async def _refresh_listener(
         state_version=session.state_version,
         connection_id=incoming.connection_id,
     )
-    task = Welcome(
-        incoming.connection_id, messages.encode(message), language, session_id=session.session_id, replaces=old
-    )
-    await equipment.welcome(msgspec.structs.replace(task, state_version=session.state_version))
+    text = messages.encode(message)
+    task = Welcome(incoming.connection_id, text, language, session.session_id, old, session.state_version)
+    await equipment.welcome(task)
     equipment.log.info("connect", "listener's connection refreshed", session.session_id, target_language=language)

@@ -14,6 +14,15 @@ _LANGUAGE = f"({'|'.join(SOURCE_LANGUAGES)})"
 _LANGUAGES = f"^{_LANGUAGE}(,{_LANGUAGE})*$"
 
 
+Prefix = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The environment that a function works in: all that most of them read."""
+
+    herald_prefix: Prefix = DEFAULT_PREFIX
+
+
 class Settings(msgspec.Struct, frozen=True):
     """token_role_claim: the claim that must be, or hold, "speaker" ("cognito:groups" with Cognito).
 
@@ -28,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
     token_audience: Annotated[str, msgspec.Meta(min_length=1)]
     token_jwks_url: Annotated[str, msgspec.Meta(pattern="^https?://")]
     token_role_claim: Annotated[str, msgspec.Meta(min_length=1)] = "role"
-    herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
+    herald_prefix: Prefix = DEFAULT_PREFIX
     max_listeners_per_session: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = MAX_LISTENERS
     source_languages: Annotated[str, msgspec.Meta(pattern=_LANGUAGES)] = ",".join(SOURCE_LANGUAGES)
     speaker_grace_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 60

@@ -13,20 +13,20 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from gateway import messages
+from gateway.invoking import invoking
 from gateway.lambdas import Function, Handle, now_ms
 from gateway.messages import SessionStatus
 from gateway.posts import Posts
 from gateway.presence import Presence
-from gateway.routes import physical_function_name
+from gateway.settings import Place
 from gateway.tables import Report, Session, Tables
-from streams.aws import Clients, as_error
-from streams.errors import NotFound
-from streams.resources import DEFAULT_PREFIX
+from streams.aws import Clients
+from streams.errors import HeraldError, NotFound
 from streams.settings import load
 from streams.telemetry import Log, Metrics
 
@@ -126,24 +126,15 @@ async def _tell(reporter: Reporter, session: Session, languages: dict[str, int],
 def reporting(functions: Any, prefix: str, log: Log) -> Callable[[str], Awaitable[None]]:
     """Invokes this function for a session, without waiting. functions: Lambda's client. It raises nothing of that."""
 
+    invoke = invoking(functions, prefix, "status")
+
     async def report(session_id: str) -> None:
         try:
-            await functions.invoke(
-                FunctionName=physical_function_name(prefix, "status"),
-                InvocationType="Event",
-                Payload=msgspec.json.encode(Task(session_id)),
-            )
-        except Exception as error:  # noqa: BLE001 - what is no failure of the service is raised again
-            failure = as_error(error, "invoking status")  # the periodic report has it too
-            log.warning("report", str(failure), session_id, code=failure.code)
+            await invoke(Task(session_id))
+        except HeraldError as error:  # the periodic report has it too
+            log.warning("report", str(error), session_id, code=error.code)
 
     return report
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What this function reads from the environment."""
-
-    herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
 
 
 async def open_reporter(clients: Clients, prefix: str) -> Reporter:
@@ -155,7 +146,7 @@ async def open_reporter(clients: Clients, prefix: str) -> Reporter:
 
 async def open_function(stack: AsyncExitStack, log: Log, metrics: Metrics) -> Handle:
     """The function's handle, with clients on the stack."""
-    settings = load(Settings, os.environ)
+    settings = load(Place, os.environ)
     reporter = await open_reporter(await stack.enter_async_context(Clients()), settings.herald_prefix)
 
     async def handle(event: dict[str, Any], _: Any) -> None:

@@ -8,13 +8,13 @@ can be reached: `reachable` puts it there.
 from typing import Any, Final
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from gateway.admission import Connection
 from gateway.messages import BroadcastState
+from gateway.rows import Rows, is_condition
 from gateway.state import Change
 from streams.aws import as_error
-from streams.resources import CONNECTIONS, LISTENERS_INDEX, SESSIONS, physical_name
+from streams.resources import LISTENERS_INDEX
 
 SESSION_KEPT_S: Final = 24 * 3600
 """A session's row outlives it by the streams' usual retention: replay and export look it up."""
@@ -22,7 +22,6 @@ CONNECTION_KEPT_S: Final = 3 * 3600
 """API Gateway ends a connection after 2 h; a row whose `$disconnect` never came goes an hour later."""
 DOOR_KEPT_MS: Final = 250
 """How long whoever reads a door may go by what it read. Shutting one is over only after that."""
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -56,13 +55,8 @@ class Session(msgspec.Struct, frozen=True):
     state_version: int = 0
 
 
-class Tables:
-    """The two tables, of one environment."""
-
-    def __init__(self, client: Any, prefix: str) -> None:
-        self._client = client
-        self._sessions = physical_name(prefix, SESSIONS.name)
-        self._connections = physical_name(prefix, CONNECTIONS.name)
+class Tables(Rows):
+    """What the gateway asks of them; who is there is `presence`'s."""
 
     async def add_session(self, session: Session) -> bool:
         """Add a session; False when its id is taken."""
@@ -98,20 +92,13 @@ class Tables:
 
     async def end_session(self, session_id: str, now_ms: int) -> Session | None:
         """Mark it ended, once: the first end's time stays. The session as it is now; None if there is none."""
-        try:
-            answer = await self._client.update_item(
-                TableName=self._sessions,
-                Key={"sessionId": {"S": session_id}},
-                UpdateExpression="SET endedAt = if_not_exists(endedAt, :now), broadcastState.isActive = :no",
-                ConditionExpression="attribute_exists(sessionId)",
-                ExpressionAttributeValues={":now": {"N": str(now_ms)}, ":no": {"BOOL": False}},
-                ReturnValues="ALL_NEW",
-            )
-        except Exception as error:
-            if is_condition(error):
-                return None
-            raise as_error(error, "ending a session") from error
-        return session_of(answer["Attributes"])
+        row = await self._update_session(
+            session_id,
+            "ending a session",
+            "SET endedAt = if_not_exists(endedAt, :now), broadcastState.isActive = :no",
+            {":now": {"N": str(now_ms)}, ":no": {"BOOL": False}},
+        )
+        return None if row is None else session_of(row)
 
     async def change_state(self, session_id: str, change: Change, now_ms: int) -> Session | None:
         """Change what the change names of the broadcast's state, and nothing else; the session as it is then.
@@ -123,32 +110,20 @@ class Tables:
         fields["broadcastState.lastStateChange"] = {"N": str(now_ms)}
         values = {f":v{number}": value for number, value in enumerate(fields.values())}
         settings = ", ".join(f"{name} = :v{number}" for number, name in enumerate(fields))
-        try:
-            answer = await self._client.update_item(
-                TableName=self._sessions,
-                Key={"sessionId": {"S": session_id}},
-                UpdateExpression=f"SET {settings} ADD stateVersion :one",
-                ConditionExpression="attribute_exists(sessionId) AND attribute_not_exists(endedAt)",
-                ExpressionAttributeValues=values | {":one": {"N": "1"}},
-                ReturnValues="ALL_NEW",
-            )
-        except Exception as error:
-            if is_condition(error):
-                return None
-            raise as_error(error, "changing a broadcast's state") from error
-        return session_of(answer["Attributes"])
+        row = await self._update_session(
+            session_id,
+            "changing a broadcast's state",
+            f"SET {settings} ADD stateVersion :one",
+            values | {":one": {"N": "1"}},
+            "attribute_not_exists(endedAt)",
+        )
+        return None if row is None else session_of(row)
 
     async def mark_end_published(self, session_id: str) -> None:
         """The session's end is in the audio stream."""
-        try:
-            await self._client.update_item(
-                TableName=self._sessions,
-                Key={"sessionId": {"S": session_id}},
-                UpdateExpression="SET endPublished = :yes",
-                ExpressionAttributeValues={":yes": {"BOOL": True}},
-            )
-        except Exception as error:
-            raise as_error(error, "noting a session's end") from error
+        await self._update_session(
+            session_id, "noting a session's end", "SET endPublished = :yes", {":yes": {"BOOL": True}}
+        )
 
     async def add_speaker(
         self, connection: Connection, now_ms: int, *, acknowledge: bool, is_open: bool = True, audio_count: str = ""
@@ -224,24 +199,16 @@ class Tables:
 
     async def count_listeners(self, session_id: str) -> int:
         """How many listeners the index has; it follows the table by a moment."""
-        count = 0
-        start: dict[str, Any] = {}
-        while True:
-            try:
-                page = await self._client.query(
-                    TableName=self._connections,
-                    IndexName=LISTENERS_INDEX,
-                    KeyConditionExpression="sessionId = :session",
-                    ExpressionAttributeValues={":session": {"S": session_id}},
-                    Select="COUNT",
-                    **start,
-                )
-            except Exception as error:
-                raise as_error(error, "counting listeners") from error
-            count += int(page["Count"])
-            if not page.get("LastEvaluatedKey"):
-                return count
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        pages = self._pages(
+            self._client.query,
+            "counting listeners",
+            TableName=self._connections,
+            IndexName=LISTENERS_INDEX,
+            KeyConditionExpression="sessionId = :session",
+            ExpressionAttributeValues={":session": {"S": session_id}},
+            Select="COUNT",
+        )
+        return sum([int(page["Count"]) async for page in pages])
 
     async def silent_connections(self, seen_before_ms: int) -> list[Connection]:
         """Connections whose last sign of life was before a time; an estimate, as scans are."""
@@ -255,22 +222,13 @@ class Tables:
         return [Connection(each.speaker_connection_id, each.session_id, "speaker") for each in sessions]
 
     async def _scan(self, table: str, condition: str, before_ms: int) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        start: dict[str, Any] = {}
-        while True:
-            try:
-                page = await self._client.scan(
-                    TableName=table,
-                    FilterExpression=condition,
-                    ExpressionAttributeValues={":before": {"N": str(before_ms)}},
-                    **start,
-                )
-            except Exception as error:
-                raise as_error(error, "looking for what is over") from error
-            rows += page["Items"]
-            if not page.get("LastEvaluatedKey"):
-                return rows
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return await self._items(
+            self._client.scan,
+            "looking for what is over",
+            TableName=table,
+            FilterExpression=condition,
+            ExpressionAttributeValues={":before": {"N": str(before_ms)}},
+        )
 
     async def _add(self, connection: Connection, now_ms: int, more: dict[str, Any]) -> None:
         item = {
@@ -286,23 +244,6 @@ class Tables:
             await self._client.put_item(TableName=self._connections, Item=item)
         except Exception as error:
             raise as_error(error, "adding a connection") from error
-
-    async def _update_connection(
-        self, connection_id: str, update: str, values: dict[str, Any], condition: str = ""
-    ) -> bool:
-        try:
-            await self._client.update_item(
-                TableName=self._connections,
-                Key={"connectionId": {"S": connection_id}},
-                UpdateExpression=update,
-                ConditionExpression="attribute_exists(connectionId)" + (f" AND {condition}" if condition else ""),
-                ExpressionAttributeValues=values,
-            )
-        except Exception as error:
-            if is_condition(error):
-                return False
-            raise as_error(error, "updating a connection") from error
-        return True
 
 
 def connection_of(item: dict[str, Any]) -> Connection:
@@ -385,8 +326,3 @@ def _state_from_item(item: dict[str, Any]) -> BroadcastState:
         volume=float(row["volume"]["N"]),
         last_state_change=int(row["lastStateChange"]["N"]),
     )
-
-
-def is_condition(error: Exception) -> bool:
-    """Whether a write was refused by its own condition."""
-    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == _CONDITION_FAILED

@@ -18,12 +18,11 @@ from gateway.lambdas import Function, Handle, now_ms
 from gateway.messages import SpeakerStateChanged, encode
 from gateway.posts import Posts
 from gateway.presence import Presence
-from gateway.settings import MAX_LISTENERS
+from gateway.settings import MAX_LISTENERS, Place
 from gateway.status import reporting
 from gateway.tables import Tables
 from streams.aws import Clients
 from streams.errors import NotFound
-from streams.resources import DEFAULT_PREFIX
 from streams.settings import load
 from streams.telemetry import Log, Metrics
 
@@ -35,10 +34,9 @@ WAITS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
 """Between attempts: `$connect` is answered within milliseconds; after 5 s the client has gone."""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(Place, frozen=True):
     """What this function reads from the environment."""
 
-    herald_prefix: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]+$")] = DEFAULT_PREFIX
     max_listeners_per_session: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = MAX_LISTENERS
 
 

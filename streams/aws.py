@@ -88,7 +88,7 @@ class Clients:
         connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
         credentials = await self._session.get_credentials()
-        return Management(client, credentials, http, lambda: datetime.now(UTC))
+        return Management(client, credentials, http)
 
 
 def _timestamp(value: Any) -> datetime:

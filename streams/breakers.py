@@ -31,14 +31,14 @@ class Guard(NamedTuple):
         self.breaker.failed(_now_ms(), called_ms)
         if self.breaker.is_open() and not was_open:
             self._count("Opened")
-            message = "open: reading pauses until the service answers"
+            message = "open: it is not called until a probe succeeds"
             self.log.error("breaker", message, dependency=self.dependency, code=code)
 
     def succeeded(self) -> None:
         """A call got an answer, were it a refusal: the service is there."""
         if self.breaker.is_open():
             self._count("Closed")
-            self.log.info("breaker", "closed: reading goes on", dependency=self.dependency)
+            self.log.info("breaker", "closed: it answers again", dependency=self.dependency)
         self.breaker.succeeded()
 
     def abandoned(self) -> None:

@@ -8,7 +8,8 @@
     mel          the mel filters, in NumPy
     quality      signal-to-noise ratio, clipping, echo, silence
     alerts       what of that the speaker is told, and when
-    speaker      tells it: posts to the speaker's connection
+    requests     what is asked of the speaker's connection
+    speaker      posts it there
     state        the snapshot
     settings     what is read from the environment
 

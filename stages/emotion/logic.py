@@ -16,9 +16,9 @@ from stages.emotion import state as snapshots
 from stages.emotion.alerts import Alerts
 from stages.emotion.engine import EngineFactory, engine_factory
 from stages.emotion.quality import Change, Quality
+from stages.emotion.requests import Warn, Warned
 from stages.emotion.settings import EmotionSettings
 from stages.emotion.spans import Span, Spans
-from stages.emotion.speaker import Warn, Warned
 from streams import times
 from streams.errors import Failure
 from streams.media_clock import SAMPLES_PER_MS

@@ -6,17 +6,17 @@ from reading while it is open. A warning that cannot be sent then is not sent.
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
 from stages.emotion.quality import Code
+from stages.emotion.requests import SPEAKER, Warn, Warned
 from streams.aws import as_error
+from streams.breakers import Guard
 from streams.errors import HeraldError, NotFound
-from streams.policy import Breaker
 from streams.stage import Replies, Request
 
-SPEAKER: Final = "speaker"
 ADVICE: Final[dict[Code, str]] = {
     "AUDIO_LOW_SNR": "There is much noise behind the voice: go nearer to the microphone, or to a quieter place.",
     "AUDIO_CLIPPING": "The sound is too loud and distorts: turn the microphone down.",
@@ -44,53 +44,34 @@ MESSAGES: Final = (AudioQualityWarning,)
 """Every message that this stage sends."""
 
 
-class Warn(Request, frozen=True):
-    """Tell the speaker. Reply: `Warned`. at_ms: Unix milliseconds."""
-
-    dependency: ClassVar[str] = SPEAKER
-    attempts: ClassVar[int] = 1
-    time_limit_s: ClassVar[float] = 3.0
-    guarded: ClassVar[bool] = False
-
-    code: Code
-    active: bool
-    at_ms: int
-
-
-class Warned(msgspec.Struct, frozen=True, tag=True):
-    """reached: whether there was somebody to tell, and a service to do it."""
-
-    reached: bool
-
-
 class Speaker:
     """A `Service`. clients: of DynamoDB and of the management API, made when they are first needed."""
 
     name = SPEAKER
 
-    def __init__(self, clients: Callable[[str], Awaitable[Any]], sessions: str) -> None:
+    def __init__(self, clients: Callable[[str], Awaitable[Any]], sessions: str, guard: Guard) -> None:
         self._clients = clients
         self._sessions = sessions
-        self._breaker = Breaker()
+        self._guard = guard
 
     async def perform(self, session_id: str, request: Request, replies: Replies) -> Warned:
         """Post it. Raises HeraldError."""
         assert isinstance(request, Warn)
-        called_ms = _now_ms()
-        if not self._breaker.may_call(called_ms):
+        if not self._guard.may_call():
             return Warned(reached=False)
+        called_ms = time.time_ns() // 1_000_000
         try:
             reached = await self._tell(session_id, request)
         except HeraldError as error:
             if error.retryable:
-                self._breaker.failed(_now_ms(), called_ms)
+                self._guard.failed(error.code, called_ms)
             else:
-                self._breaker.succeeded()
+                self._guard.succeeded()
             raise
         except BaseException:
-            self._breaker.failed(_now_ms(), called_ms)  # cut off at its time limit, or with the stage
+            self._guard.failed("TimedOut", called_ms)  # cut off at its time limit, or with the stage
             raise
-        self._breaker.succeeded()
+        self._guard.succeeded()
         return Warned(reached=reached)
 
     async def close(self) -> None:
@@ -117,7 +98,3 @@ class Speaker:
                 return False  # it is away
             raise failure from error
         return True
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

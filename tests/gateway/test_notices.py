@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.admission import Connection
-from gateway.notices import IN_FLIGHT, RETRIES, RETRY_AFTER_S, Audience, Notice, Told, tell
+from gateway.notices import IN_FLIGHT, RETRIES, RETRY_AFTER_S, Notice, Told, tell
 from gateway.posts import Posts
+from gateway.presence import Presence
 from gateway.tables import Tables
 from streams.aws import Clients
 from tests.support.management_api import ManagementApi, management_api
@@ -25,7 +26,7 @@ class Hall(NamedTuple):
     api: ManagementApi
     posts: Posts
     tables: Tables
-    audience: Audience
+    presence: Presence
 
     async def join(self, *connections: str, session_id: str = SESSION) -> None:
         for connection in connections:
@@ -34,7 +35,7 @@ class Hall(NamedTuple):
 
     async def tell(self) -> Told:
         notice = Notice(SESSION, '{"type":"x"}', time.time_ns() // 1_000_000)
-        return await tell(notice, await self.audience.of(SESSION), self.posts, self.tables.remove_connection)
+        return await tell(notice, await self.presence.listeners(SESSION), self.posts, self.tables.remove_connection)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ async def hall(tables: Tables, dynamo: Any, prefix: str, monkeypatch: pytest.Mon
     async with management_api() as api, Clients() as clients:
         monkeypatch.setenv("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", api.url)
         posts = Posts(await clients.get("apigatewaymanagementapi"))
-        yield Hall(api, posts, tables, Audience(dynamo, prefix))
+        yield Hall(api, posts, tables, Presence(dynamo, prefix))
 
 
 async def test_all_of_the_session_are_told_once_and_nobody_else(hall: Hall) -> None:

@@ -60,8 +60,8 @@ async def test_a_stream_that_takes_nothing_opens_the_breaker_and_a_probe_that_it
     assert not mine.breaker.is_open()
     assert await read_all(kinesis, stream) == {"k": [b"1", b"2"], "l": [b"3"]}
     assert [record.getMessage() for record in caplog.records] == [
-        "open: reading pauses until the service answers",
-        "closed: reading goes on",
+        "open: it is not called until a probe succeeds",
+        "closed: it answers again",
     ]
     mine.metrics.flush()
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "_aws" in line]

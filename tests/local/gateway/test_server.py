@@ -18,13 +18,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from local.issuer import Issuer
+from stages.emotion.requests import SPEAKER, Warn
 from stages.emotion.speaker import Speaker as QualityWarnings
-from stages.emotion.speaker import Warn
 from streams import records
 from streams.aws import Clients
+from streams.breakers import Guard
 from streams.kinesis import get_iterator, get_page, list_shards
+from streams.policy import Breaker
 from streams.records import AudioChunk, Record, SessionEvent
 from streams.stage import Input, Position
+from streams.telemetry import Log, Metrics
 from streams.timeline import Timeline
 from tests.support.stack import AUDIENCE, Client, Stack, another_gateway, front
 
@@ -227,7 +230,9 @@ async def test_a_warning_of_the_audio_s_quality_reaches_the_speaker_wherever_it_
     stack: Stack, clients: Clients
 ) -> None:
     """Row W15: by the session's own row, so on the connection that it has now."""
-    warns = QualityWarnings(clients.get, "herald-Sessions")
+    warns = QualityWarnings(
+        clients.get, "herald-Sessions", Guard(SPEAKER, Breaker(), Log("emotion"), Metrics("emotion"))
+    )
     token = stack.token()
     async with stack.speaker(token=token) as first:
         session = {"sessionId": first.session_id, "token": token}

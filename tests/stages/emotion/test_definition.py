@@ -7,8 +7,8 @@ import pytest
 
 from stages.emotion.definition import DEFINITION
 from stages.emotion.logic import Emotion, Off
+from stages.emotion.requests import SPEAKER
 from stages.emotion.settings import EmotionSettings
-from stages.emotion.speaker import SPEAKER
 from streams.aws import Clients
 from streams.program import ProgramContext, main
 from streams.telemetry import Log, Metrics

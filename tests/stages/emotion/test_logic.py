@@ -11,8 +11,8 @@ import pytest
 from stages.emotion.alerts import EVERY_MS
 from stages.emotion.engine import Floats, Hops
 from stages.emotion.logic import CONTEXT_MS, IDLE_MS, Emotion, builder
+from stages.emotion.requests import Warn, Warned
 from stages.emotion.settings import EmotionSettings
-from stages.emotion.speaker import Warn, Warned
 from streams.dynamics import dynamics
 from streams.errors import Failure
 from streams.records import NEUTRAL, AudioChunk, Caption, EmotionFrame, QualityReport, Record, SessionEvent
