@@ -1,15 +1,16 @@
 """One session's failure stays its own (row S1): whatever a stage raises, the shard goes on without that session. Pure.
 
-A stage that fails on an input rejects it. One that fails on a reply, a timer or its own snapshot cannot be trusted any
-more: what it has not settled is rejected, and whatever comes for the session after that, until another owner, or this
-one after a while, begins anew from the last snapshot that was good. The dead letters have it all.
+A stage that fails on an input rejects it, and so does one that answers with a record that no stream can hold. One that
+fails on a reply, a timer or its own snapshot cannot be trusted any more: what it has not settled is rejected, and
+whatever comes for the session after that, until another owner, or this one after a while, begins anew from the last
+snapshot that was good. The dead letters have it all.
 """
 
 from collections.abc import Callable, Iterable
 
 from streams.errors import Failure, NewerVersion
-from streams.records import Record
-from streams.stage import Done, Effect, Input, Position, Reject, Reply, Stage, Waiting
+from streams.records import Record, encode
+from streams.stage import Done, Effect, Emit, Input, Position, Reject, Reply, Stage, Waiting
 
 
 class Isolated:
@@ -35,7 +36,7 @@ class Isolated:
             return [self._reject(received.position)]
         self._open[received.position] = None
         try:
-            effects = list(self._stage.on_record(received, now_ms))
+            effects = _writable(self._stage.on_record(received, now_ms))
         except Exception as error:  # noqa: BLE001 - whatever a record does to a stage
             effects = [Reject(received.position, as_failure(error))]
         return self._settled(effects)
@@ -97,7 +98,7 @@ class Isolated:
     def _step(self, step: Callable[[Stage], Iterable[Effect]]) -> list[Effect]:
         if self._stage is not None:
             try:
-                return self._settled(list(step(self._stage)))
+                return self._settled(_writable(step(self._stage)))
             except Exception as error:  # noqa: BLE001 - the session's failure, whatever it is
                 self._give_up(error)
         return self._settled([self._reject(position) for position in self._open])
@@ -115,6 +116,17 @@ class Isolated:
     def _give_up(self, error: Exception) -> None:
         self.failure = as_failure(error)
         self._stage = None
+
+
+def _writable(effects: Iterable[Effect]) -> list[Effect]:
+    """All of them. Raises what `encode` raises for a record that has no wire form, as with a time beyond 64 bits: it
+    would end the worker, and after it each that took the shard over. Costs a microsecond a record.
+    """
+    found = list(effects)
+    for effect in found:
+        if type(effect) is Emit:
+            encode(effect.record)
+    return found
 
 
 def as_failure(error: Exception) -> Failure:

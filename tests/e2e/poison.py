@@ -206,6 +206,18 @@ def client(stack: WholeStack, service: str) -> Any:
     )
 
 
+def ids_of_letters(dynamo: Any) -> set[str]:
+    """Of those that are whole: their facts are written last."""
+    pages = dynamo.get_paginator("scan").paginate(
+        TableName="herald-DeadLetters",
+        ConsistentRead=True,
+        ProjectionExpression="id",
+        FilterExpression="part = :facts",
+        ExpressionAttributeValues={":facts": {"S": "0"}},
+    )
+    return {row["id"]["S"] for page in pages for row in page["Items"]}
+
+
 def letters(dynamo: Any) -> dict[str, bytes]:
     """All there are, put together."""
     parts: dict[str, dict[int, bytes]] = {}

@@ -97,6 +97,15 @@ STEPS: dict[str, Callable[[Isolated], Any]] = {
 }
 
 
+def test_a_record_that_no_stream_can_hold_rejects_the_input_that_led_to_it() -> None:
+    stage = Isolated(Fragile, None)
+    event = SessionEvent(session_id="s", event="paused", timestamp=2**64)
+    (effect,) = stage.on_record(Input(Position("shard", 1), event, 0, 0), 0)
+    assert isinstance(effect, Reject)
+    assert "OverflowError" in effect.failure.message
+    assert stage.on_record(given(2), 0) == [Emit(given(2).record)]
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_what_breaks_it_elsewhere_gives_the_session_up_with_all_that_is_open(name: str) -> None:
     fragile = Fragile()
