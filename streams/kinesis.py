@@ -135,6 +135,9 @@ class OrderedWriter:
     Records whose readers can put them in order (chunks with a number, row A4) may share a request with others of their
     key: then a key goes as fast as it is put, not one record a round trip, and a partial failure lets later ones pass.
 
+    pace_s: from the start of one request to that of the next at the least, so that under load each takes more records;
+    one that comes after a while without any goes at once.
+
     guard: asked before each try, told what became of it. A stream that refuses some records is there: only what fails
     as a whole counts.
     """
@@ -146,8 +149,11 @@ class OrderedWriter:
         attempts: int | None = None,
         in_flight: int = MAX_IN_FLIGHT,
         guard: Guard | None = None,
+        pace_s: float = 0.0,
     ) -> None:
         self._client = client
+        self._pace_s = pace_s
+        self._next_at_s = 0.0
         self._stream = stream
         self._attempts = attempts
         self._in_flight = in_flight
@@ -189,9 +195,15 @@ class OrderedWriter:
 
     def _start(self) -> None:
         self._is_starting = False
+        loop = asyncio.get_running_loop()
         while self._queues and len(self._sends) < self._in_flight:
+            if (now_s := loop.time()) < self._next_at_s:
+                self._is_starting = True
+                loop.call_at(self._next_at_s, self._start)
+                return
+            self._next_at_s = now_s + self._pace_s
             batch = self._take_batch()
-            task = asyncio.get_running_loop().create_task(self._send(batch))
+            task = loop.create_task(self._send(batch))
             self._sends.add(task)
             task.add_done_callback(self._sent)
 
@@ -217,7 +229,8 @@ class OrderedWriter:
         self._sends.discard(task)
         if not task.cancelled():
             task.result()
-            self._start()
+            if not self._is_starting:
+                self._start()
 
     async def _send(self, batch: list[_Pending]) -> None:
         attempt = 0
