@@ -60,6 +60,14 @@ def test_every_path_named_exists() -> None:
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
+def test_every_test_named_exists() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    defined = set(re.findall(r"def (test_\w+)", sources))
+    named = set(re.findall(r"`(test_\w+)`", TEXT))
+    assert named
+    assert named <= defined
+
+
 def test_links_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):

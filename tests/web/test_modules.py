@@ -12,9 +12,8 @@ TEXTS = ["http://127.0.0.1:8080/listen/golden-eagle-427", "https://example.org/Ã
 
 
 def test_every_module_does_what_its_test_says() -> None:
-    done = subprocess.run(
-        ["node", "--test", "--test-timeout=20000", str(MODULES)], capture_output=True, text=True, check=False
-    )
+    files = [str(path) for path in sorted(MODULES.glob("*/*.test.js"))]
+    done = subprocess.run(["node", "--test", *files], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
