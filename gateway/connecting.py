@@ -48,7 +48,7 @@ class Welcome(msgspec.Struct, frozen=True, rename="camel"):
     """What `welcome` is to do. target_language: a listener's, put into the index once it can be reached.
 
     replaces: the connection whose place this one takes, to be closed a moment later. state_version: that of the state
-    in a listener's message.
+    in a listener's message. returning: of a listener that was here before.
     """
 
     connection_id: str
@@ -57,6 +57,7 @@ class Welcome(msgspec.Struct, frozen=True, rename="camel"):
     session_id: str = ""
     replaces: str | None = None
     state_version: int = 0
+    returning: bool = False
 
 
 class Equipment(NamedTuple):
@@ -194,7 +195,14 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
         state_version=session.state_version,
     )
     text = messages.encode(message)
-    task = Welcome(incoming.connection_id, text, language, session.session_id, state_version=session.state_version)
+    task = Welcome(
+        incoming.connection_id,
+        text,
+        language,
+        session.session_id,
+        state_version=session.state_version,
+        returning=query.returning == "true",
+    )
     await equipment.welcome(task)
     equipment.log.info("connect", "listener joined", session.session_id, target_language=language)
 

@@ -120,10 +120,14 @@ class CreateSession(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class JoinSession(msgspec.Struct, frozen=True, rename="camel"):
-    """A listener's query at `$connect` (row W1)."""
+    """A listener's query at `$connect` (row W1).
+
+    returning "true": it was here before, and gets the captions of the last 30 s before the next that are new.
+    """
 
     session_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     target_language: Annotated[str, msgspec.Meta(min_length=2, max_length=10)]
+    returning: Literal["true", "false"] = "false"
 
 
 class ResumeSession(msgspec.Struct, frozen=True, rename="camel"):

@@ -143,16 +143,17 @@ class Tables(Rows):
         """Add a listener's connection; nothing is sent to it before it is `reachable`."""
         await self._add(connection, now_ms, {})
 
-    async def reachable(self, connection_id: str, target_language: str) -> bool:
+    async def reachable(self, connection_id: str, target_language: str, *, returned: bool = False) -> bool:
         """Give a listener its place in the index; False when it has gone already.
 
-        One that has chosen another language meanwhile has its place.
+        One that has chosen another language meanwhile has its place. returned: it was here before, and is to be shown
+        what it missed.
         """
-        return await self._update_connection(
-            connection_id,
-            "SET targetLanguage = if_not_exists(targetLanguage, :language)",
-            {":language": {"S": target_language}},
-        )
+        update = "SET targetLanguage = if_not_exists(targetLanguage, :language)"
+        values: dict[str, Any] = {":language": {"S": target_language}}
+        if returned:
+            update, values = f"{update}, returned = :yes", values | {":yes": {"BOOL": True}}
+        return await self._update_connection(connection_id, update, values)
 
     async def set_door(self, connection_id: str, state: BroadcastState, version: int) -> bool:
         """Bring the door up to this state; False when the connection has gone, or its door knows a newer one."""

@@ -69,7 +69,7 @@ async def welcome(task: Welcome, room: Room) -> bool:
             await room.sleep(wait_s)
         else:
             if task.target_language is not None:
-                await tables.reachable(task.connection_id, task.target_language)
+                await tables.reachable(task.connection_id, task.target_language, returned=task.returning)
                 await _catch_up(task, room)
                 await _make_room(task.session_id, room)
             if task.target_language is not None or task.replaces is not None:

@@ -100,7 +100,13 @@ function join(languages) {
   language = first;
   let hasBeenIn = false;
   const dialed = new Connection({
-    url: () => address(config.ws, { action: "joinSession", sessionId: name, targetLanguage: language }),
+    url: () =>
+      address(config.ws, {
+        action: "joinSession",
+        sessionId: name,
+        targetLanguage: language,
+        returning: hasBeenIn ? "true" : undefined,
+      }),
     refreshUrl: () =>
       address(config.ws, {
         action: "refreshConnection",

@@ -12,13 +12,14 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from stages.broadcast.lanes import Entry, Lane
-from stages.broadcast.listeners import Listeners
+from stages.broadcast.listeners import Found, Listeners
 from stages.broadcast.messages import clause_duration_ms, duration_ms, messages
+from stages.broadcast.recent import Recent
 from stages.broadcast.requests import DELIVERY, Deliver, Delivered, Queued
 from stages.broadcast.settings import BroadcastSettings
 from streams.aws import as_error
 from streams.errors import HeraldError, NotFound
-from streams.records import SessionEvent, SpeechPart
+from streams.records import Caption, SessionEvent, SpeechPart
 from streams.slots import Slots
 from streams.stage import Replies, Request
 from streams.telemetry import Log
@@ -104,6 +105,7 @@ class Delivery:
         self._log = log
         self._lanes: dict[str, _Listener] = {}
         self._sent = asyncio.Event()
+        self._recent = Recent()
         self._suspects: OrderedDict[str, None] = OrderedDict()
         self._slots = Slots(settings.posts_in_flight)
         self._suspect_slots = Slots(max(1, settings.posts_in_flight // SUSPECT_SHARE))
@@ -114,7 +116,7 @@ class Delivery:
         record = request.record
         posts = messages(record, request.timestamp_s)
         language = "" if isinstance(record, SessionEvent) else record.language
-        connections = await self._listeners.find(session_id, language) if posts else []
+        connections, returned = await self._listeners.find(session_id, language) if posts else Found([], set())
         audio_ms = duration_ms(record) if isinstance(record, SpeechPart) else 0
         await self._wait_for_room(connections, audio_ms)
         tally = _Tally(len(connections))
@@ -122,7 +124,11 @@ class Delivery:
         if isinstance(record, SpeechPart):
             expires_ms += max(0, clause_duration_ms(record) - self._settings.backlog_ms)
         for connection_id in connections:
+            if language and connection_id in returned:
+                self._catch_up(session_id, connection_id, language)
             self._push(session_id, connection_id, Entry(tally, posts, audio_ms, expires_ms))
+        if isinstance(record, Caption):
+            self._recent.note(record, posts[0], _monotonic_ms())
         replies(Queued())
         try:
             await tally.is_over.wait()
@@ -178,6 +184,13 @@ class Delivery:
                     await self._sent.wait()
         except TimeoutError:
             return
+
+    def _catch_up(self, session_id: str, connection_id: str, language: str) -> None:
+        """Before anything else a listener who has come back gets the captions that it may have missed."""
+        now_ms = _monotonic_ms()
+        missed = self._recent.missed(connection_id, session_id, language, now_ms)
+        if missed:
+            self._push(session_id, connection_id, Entry(_Tally(1), missed, 0, now_ms + self._settings.backlog_ms))
 
     def _push(self, session_id: str, connection_id: str, entry: Entry[_Tally]) -> None:
         listener = self._lanes.get(connection_id)

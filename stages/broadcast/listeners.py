@@ -12,9 +12,16 @@ MAX_ANSWERS: Final = 4_000
 """Answers kept: twice row N9's ceiling of sessions, in four languages each."""
 
 
+class Found(NamedTuple):
+    """Connection ids; of these, those of listeners who have come back to the session."""
+
+    connections: list[str]
+    returned: set[str]
+
+
 class _Answer(NamedTuple):
     asked_at_s: float
-    connections: "asyncio.Task[list[str]]"
+    found: "asyncio.Task[Found]"
 
 
 class Listeners:
@@ -25,16 +32,16 @@ class Listeners:
         self._table = table
         self._ttl_s = ttl_ms / 1000
         self._answers: OrderedDict[tuple[str, str], _Answer] = OrderedDict()
-        self._tasks: set[asyncio.Task[list[str]]] = set()
+        self._tasks: set[asyncio.Task[Found]] = set()
 
-    async def find(self, session_id: str, language: str) -> list[str]:
-        """Connection ids of the session's listeners of this language ("" for all), as at most ttl_ms ago.
+    async def find(self, session_id: str, language: str) -> Found:
+        """The session's listeners of this language ("" for all), as at most ttl_ms ago.
 
         Requests at the same time share one query. Raises HeraldError.
         """
         key = session_id, language
         answer = self._answers.get(key)
-        if answer is None or time.monotonic() - answer.asked_at_s >= self._ttl_s or _has_failed(answer.connections):
+        if answer is None or time.monotonic() - answer.asked_at_s >= self._ttl_s or _has_failed(answer.found):
             task = asyncio.get_running_loop().create_task(self._query(session_id, language))
             self._tasks.add(task)
             task.add_done_callback(self._forget)
@@ -42,7 +49,7 @@ class Listeners:
             self._answers.move_to_end(key)
             if len(self._answers) > MAX_ANSWERS:
                 self._answers.popitem(last=False)
-        return await asyncio.shield(answer.connections)
+        return await asyncio.shield(answer.found)
 
     async def remove(self, connection_id: str) -> None:
         """The connection is gone: so is its row. Raises HeraldError."""
@@ -58,17 +65,17 @@ class Listeners:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _forget(self, task: "asyncio.Task[list[str]]") -> None:
+    def _forget(self, task: "asyncio.Task[Found]") -> None:
         self._tasks.discard(task)
         _has_failed(task)  # an error that nobody waits for any more is no news
 
-    async def _query(self, session_id: str, language: str) -> list[str]:
+    async def _query(self, session_id: str, language: str) -> Found:
         condition = "sessionId = :session"
         values = {":session": {"S": session_id}}
         if language:
             condition += " AND targetLanguage = :language"
             values[":language"] = {"S": language}
-        connections: list[str] = []
+        found = Found([], set())
         start: dict[str, Any] = {}
         while True:
             try:
@@ -77,16 +84,17 @@ class Listeners:
                     IndexName=LISTENERS_INDEX,
                     KeyConditionExpression=condition,
                     ExpressionAttributeValues=values,
-                    ProjectionExpression="connectionId",
+                    ProjectionExpression="connectionId, returned",
                     **start,
                 )
             except Exception as error:
                 raise as_error(error, "asking for a session's listeners") from error
-            connections += [item["connectionId"]["S"] for item in page["Items"]]
+            found.connections.extend(item["connectionId"]["S"] for item in page["Items"])
+            found.returned.update(item["connectionId"]["S"] for item in page["Items"] if "returned" in item)
             if "LastEvaluatedKey" not in page:
-                return connections
+                return found
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def _has_failed(task: "asyncio.Task[list[str]]") -> bool:
+def _has_failed(task: "asyncio.Task[Found]") -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)

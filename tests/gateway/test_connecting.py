@@ -90,6 +90,14 @@ async def test_a_listener_joins(room: ControlRoom) -> None:
     assert (listener.role, listener.target_language) == ("listener", None)
 
 
+async def test_a_listener_who_was_here_before_says_so(room: ControlRoom) -> None:
+    await _create(room)
+    query = {"action": "joinSession", "sessionId": FIRST_ID, "targetLanguage": "es"}
+    await connect(room.equipment(), incoming("$connect", "l1", **query))
+    await connect(room.equipment(), incoming("$connect", "l2", **query, returning="true"))
+    assert [task.returning for task in room.welcomed if task.target_language] == [False, True]
+
+
 async def test_who_may_not_listen(room: ControlRoom) -> None:
     room.max_listeners = 1
     await _create(room)

@@ -74,6 +74,15 @@ async def test_once_it_has_its_message_a_listener_is_in_the_index_and_the_speake
     assert visit.reported == ["s"]
 
 
+async def test_one_that_comes_back_is_known_as_such(joined: Tables) -> None:
+    """So that the broadcast stage shows it what it missed."""
+    assert await Visit(Posts(), joined)(msgspec.structs.replace(LISTENER, returning=True))
+    await joined.add_listener(Connection("l2", "s", "listener"), 5)
+    assert await Visit(Posts(), joined)(msgspec.structs.replace(LISTENER, connection_id="l2"))
+    rows = (await joined._client.scan(TableName=joined._connections))["Items"]
+    assert {row["connectionId"]["S"]: row.get("returned") for row in rows} == {"l1": {"BOOL": True}, "l2": None}
+
+
 async def test_one_that_never_came_is_forgotten(joined: Tables) -> None:
     visit = Visit(Posts(*[NotFound("gone")] * 20), joined)
     assert not await visit(LISTENER)

@@ -30,9 +30,13 @@ async def make_connections_table(dynamo: Any, prefix: str) -> str:
     return name
 
 
-async def put_connection(dynamo: Any, table: str, connection_id: str, session_id: str, language: str = "") -> None:
+async def put_connection(
+    dynamo: Any, table: str, connection_id: str, session_id: str, language: str = "", *, returned: bool = False
+) -> None:
     """A listener of this language, or the speaker."""
-    item = {"connectionId": {"S": connection_id}, "sessionId": {"S": session_id}}
+    item: dict[str, Any] = {"connectionId": {"S": connection_id}, "sessionId": {"S": session_id}}
     if language:
         item["targetLanguage"] = {"S": language}
+    if returned:
+        item["returned"] = {"BOOL": True}
     await dynamo.put_item(TableName=table, Item=item)

@@ -40,11 +40,13 @@ def speech(
     )
 
 
-def caption(revision: int = 0, *, final: bool = False, text: str = "hola") -> Caption:
+def caption(
+    revision: int = 0, *, final: bool = False, text: str = "hola", utterance: int = 0, session_id: str = SESSION
+) -> Caption:
     """In Spanish."""
     return Caption(
-        session_id=SESSION,
-        utterance_id=f"{SESSION}:0",
+        session_id=session_id,
+        utterance_id=f"{session_id}:{utterance}",
         language="es",
         revision=revision,
         text=text,

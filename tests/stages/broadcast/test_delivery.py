@@ -44,9 +44,9 @@ class Bench:
         client = await self._clients.get("apigatewaymanagementapi")
         self.delivery = Delivery(client, self.listeners, settings)
 
-    async def join(self, *connections: str, language: str = "es") -> None:
+    async def join(self, *connections: str, language: str = "es", returned: bool = False) -> None:
         for connection in connections:
-            await put_connection(self.dynamo, self.table, connection, SESSION, language)
+            await put_connection(self.dynamo, self.table, connection, SESSION, language, returned=returned)
 
     async def deliver(self, record: Any) -> Delivered:
         return await self.delivery.perform(SESSION, Deliver(record, 7), self._note)
@@ -112,7 +112,7 @@ async def test_a_gone_connection_is_removed(bench: Bench) -> None:
     bench.api.gone.add("a=")
     result = await bench.deliver(speech())
     assert (result.reached, result.gone) == (1, 1)
-    assert await bench.listeners.find(SESSION, "es") == ["b="]
+    assert (await bench.listeners.find(SESSION, "es")).connections == ["b="]
     assert (await bench.deliver(speech(1))).gone == 0
 
 
@@ -177,6 +177,21 @@ async def test_a_cancelled_delivery_leaves_nothing_queued(bench: Bench) -> None:
     assert len(bench.heard("stuck=")) <= 1  # what was under way may go on
 
 
+async def test_who_comes_back_is_shown_once_what_it_missed(bench: Bench) -> None:
+    await bench.join("a=")
+    for utterance in range(3):
+        await bench.deliver(caption(utterance=utterance))
+    await bench.join("new=")
+    await bench.join("back=", returned=True)
+    for utterance in (3, 4):
+        await bench.deliver(caption(utterance=utterance))
+    ids = {name: [m["utteranceId"] for m in bench.api.received[name]] for name in ("a=", "new=", "back=")}
+    assert len(set(ids["a="])) == 5
+    assert ids["back="] == ids["a="]
+    assert ids["new="] == ids["a="][3:]
+    assert bench.delivery.lanes() == 0
+
+
 async def test_an_unknown_table_is_an_error_of_the_call(bench: Bench) -> None:
     bench.listeners._table = "no-such-table"
     with pytest.raises(NotFound):
@@ -187,7 +202,7 @@ async def test_five_hundred_listeners_in_pages(bench: Bench) -> None:
     await bench.open(BroadcastSettings(listeners_ttl_ms=0, post_time_limit_ms=10_000, backlog_ms=60_000))
     names = [f"connection-{i:03}" for i in range(500)]
     await asyncio.gather(*(bench.join(*names[start::20]) for start in range(20)))
-    assert sorted(await bench.listeners.find(SESSION, "es")) == names
+    assert sorted((await bench.listeners.find(SESSION, "es")).connections) == names
     assert (await bench.deliver(caption())).reached == 500
 
 

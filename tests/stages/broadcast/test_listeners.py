@@ -43,18 +43,26 @@ async def table(dynamo: Any) -> str:
 
 async def test_by_language_or_all_and_never_the_speaker(dynamo: Any, table: str) -> None:
     listeners = Listeners(dynamo, table, ttl_ms=0)
-    assert sorted(await listeners.find("s1", "es")) == ["a", "b"]
-    assert sorted(await listeners.find("s1", "")) == ["a", "b", "c"]
-    assert await listeners.find("s1", "fr") == []
+    assert sorted((await listeners.find("s1", "es")).connections) == ["a", "b"]
+    assert sorted((await listeners.find("s1", "")).connections) == ["a", "b", "c"]
+    assert (await listeners.find("s1", "fr")).connections == []
+    await listeners.close()
+
+
+async def test_who_has_come_back(dynamo: Any, table: str) -> None:
+    await put_connection(dynamo, table, "e", "s1", "es", returned=True)
+    listeners = Listeners(dynamo, table, ttl_ms=0)
+    assert (await listeners.find("s1", "es")).returned == {"e"}
+    assert (await listeners.find("s1", "ca")).returned == set()
     await listeners.close()
 
 
 async def test_an_answer_is_kept_for_its_time_only(dynamo: Any, table: str) -> None:
     cached, fresh = Listeners(dynamo, table, ttl_ms=60_000), Listeners(dynamo, table, ttl_ms=0)
-    assert sorted(await cached.find("s1", "es")) == ["a", "b"]
+    assert sorted((await cached.find("s1", "es")).connections) == ["a", "b"]
     await fresh.remove("a")
-    assert sorted(await cached.find("s1", "es")) == ["a", "b"]
-    assert await fresh.find("s1", "es") == ["b"]
+    assert sorted((await cached.find("s1", "es")).connections) == ["a", "b"]
+    assert (await fresh.find("s1", "es")).connections == ["b"]
     await asyncio.gather(cached.close(), fresh.close())
 
 
