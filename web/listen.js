@@ -100,12 +100,12 @@ function join(languages) {
   language = first;
   let hasBeenIn = false;
   const dialed = new Connection({
-    url: () =>
+    url: (isReturn) =>
       address(config.ws, {
         action: "joinSession",
         sessionId: name,
         targetLanguage: language,
-        returning: hasBeenIn ? "true" : undefined,
+        returning: isReturn ? "true" : undefined,
       }),
     refreshUrl: () =>
       address(config.ws, {
