@@ -84,6 +84,13 @@ async def _come(room: ControlRoom, session_id: str, connection_id: str, language
     await room.tables.reachable(connection_id, language)
 
 
+async def _last_report_ms(room: ControlRoom, session_id: str) -> int:
+    session = await room.tables.session(session_id)
+    assert session is not None
+    assert session.last_report is not None
+    return session.last_report.at_ms
+
+
 async def test_a_change_is_told_once_and_when_it_is_one(room: ControlRoom, desk: Desk, session_id: str) -> None:
     """Row W14."""
     assert await report_change(desk.reporter, session_id) is None
@@ -105,11 +112,12 @@ async def test_a_burst_of_joins_is_one_report_with_all_of_them(room: ControlRoom
     reasons = await asyncio.gather(*(report_change(desk.reporter, session_id) for _ in range(20)))
     assert [reason for reason in reasons if reason] == ["newLanguage"]
     assert [told["listenerCount"] for told in desk.told] == [20]
-    first_ms = room.now_ms
+    first_ms = await _last_report_ms(room, session_id)
     for n in range(20, 40):
         await _come(room, session_id, f"l{n}")
     await report_change(desk.reporter, session_id)
-    assert room.now_ms - first_ms == LEAST_MS + SETTLE_MS
+    # Not exactly so long after it: one of the twenty may have been so late that it waited for its turn, in vain.
+    assert await _last_report_ms(room, session_id) - first_ms >= LEAST_MS + SETTLE_MS
     assert [told["listenerCount"] for told in desk.told] == [20, 40]
 
 

@@ -136,7 +136,7 @@ async def test_a_process_that_was_stopped_for_twice_its_lease_does_nothing_more_
         stopped_at = time.monotonic()
         with program("heir"):
             await until(lambda: by("heir") > 20 and time.monotonic() - stopped_at > 2 * LEASE_S)
-            before = (by("zombie"), await emits())
+            calls_before, emits_before = by("zombie"), await emits()
             zombie.send_signal(signal.SIGCONT)
             await until(lambda: '"message":"lost"' in (tmp_path / "zombie").read_text())
             await talk.end()
@@ -144,7 +144,14 @@ async def test_a_process_that_was_stopped_for_twice_its_lease_does_nothing_more_
                 while any(rows[-1][0] < talk.sent - 1 for rows in (await emitted(kinesis, output)).values()):
                     await asyncio.sleep(0.2)
             leases = (await dynamo.scan(TableName=f"{prefix}-leases-copy"))["Items"]
-    assert (by("zombie"), await emits()) == before
+    assert by("zombie") == calls_before
+    # A request that was on its way when the process was stopped may arrive. It has one record of a session at the most,
+    # which the heir has written too: readers know it.
+    assert await emits() - emits_before <= SESSIONS
     for rows in (await emitted(kinesis, output)).values():
-        assert [number for number, _ in rows] == list(range(len(rows)))
+        numbers = list(dict.fromkeys(number for number, _ in rows))
+        assert numbers == list(range(len(numbers)))
+        by_heir = [number for number, author in rows if author == "heir"]
+        assert len(set(by_heir)) == len(by_heir)
+        assert len(rows) - len(numbers) <= 1
     assert [lease["leaseOwner"]["S"] for lease in leases] == ["heir"]
