@@ -38,7 +38,7 @@ def selected_route(text: str, known: frozenset[str]) -> str:
     """The route that `$request.body.action` selects; `$default` if it selects none."""
     try:
         action = _action_decoder.decode(text).action
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "$default"
     return action if action in known and not action.startswith("$") else "$default"
 

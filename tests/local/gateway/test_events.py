@@ -21,6 +21,8 @@ KNOWN = frozenset({"$connect", "$default", "sendAudio"})
         ("{}", "$default"),
         ("[1]", "$default"),
         ("no json", "$default"),
+        ('{"x":' + "[" * 20_000 + "]" * 20_000 + ',"action":"sendAudio"}', "$default"),
+        ('{"x":' * 20_000, "$default"),
         ("", "$default"),
     ],
 )
