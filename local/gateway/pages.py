@@ -60,8 +60,12 @@ class Pages:
 
     async def _file(self, request: web.Request) -> web.Response:
         host = _host(request)
-        path = (self._folder / request.match_info["path"]).resolve()
-        if not path.is_relative_to(self._folder) or path.suffix not in _TYPES or not path.is_file():
+        try:
+            path = (self._folder / request.match_info["path"]).resolve()
+            found = path.is_relative_to(self._folder) and path.suffix in _TYPES and path.is_file()
+        except (OSError, ValueError):  # no file can be called so
+            found = False
+        if not found:
             raise web.HTTPNotFound(text="There is no such file.\n")
         return _response(host, path.read_bytes(), _TYPES[path.suffix])
 

@@ -79,6 +79,8 @@ async def test_only_the_pages_own_files(port: int) -> None:
     for path in ("/web/../secret.js", "/web/%2e%2e/secret.js", "/web/..%2fsecret.js", "/web/notes.txt", "/web/none.js"):
         assert (await _get(port, path))[0] == 404
     assert (await _get(port, "/web/"))[0] == 404
+    for path in ("/web/%00.js", f"/web/{'a' * 300}.js", f"/web/{'a/' * 3000}x.js", "/web/%ff.js"):
+        assert (await _get(port, path))[0] == 404
 
 
 async def test_the_token_is_for_this_machine_and_for_its_own_pages(port: int) -> None:
