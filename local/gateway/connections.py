@@ -27,6 +27,8 @@ LIMIT_EXCEEDED: Final = "Limit exceeded"
 GOING_AWAY: Final = 1001
 MAX_HELD_BYTES: Final = 256 * 1024
 """Messages of one connection that wait for their turn: some 6 s of audio. While there is more, nothing is read."""
+_KEPT_BYTES: Final = 256
+"""What a message takes besides its text: those without any are held back too."""
 _ID_BYTES: Final = 11
 
 _ROUTES: Final = frozenset(BY_KEY)
@@ -35,12 +37,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The service's limits (Amazon API Gateway quotas), and the twin's own: in_flight messages of one connection."""
+    """The service's limits (Amazon API Gateway quotas), and the twin's own.
+
+    in_flight: messages of one connection that are handled at once. request_s: how long the head of a connection's first
+    request may take, which is a packet or two; and the body of one over plain HTTP.
+    """
 
     integration_s: float = 29.0
     idle_s: float = 600.0
     lifetime_s: float = 7200.0
     in_flight: int = 16
+    request_s: float = 10.0
 
 
 class Gone(Exception):
@@ -80,7 +87,7 @@ class Client:
             self._begin(data, self.last_active_ms)
             return
         self._waiting.append((data, self.last_active_ms))
-        self._waiting_bytes += len(data)
+        self._waiting_bytes += len(data) + _KEPT_BYTES
         if self._waiting_bytes > MAX_HELD_BYTES:
             self.socket.pause_reading()
 
@@ -107,7 +114,7 @@ class Client:
             self._in_flight -= 1
             if self._waiting:
                 following, its_arrival_ms = self._waiting.popleft()
-                self._waiting_bytes -= len(following)
+                self._waiting_bytes -= len(following) + _KEPT_BYTES
                 self._begin(following, its_arrival_ms)
             if self._waiting_bytes <= MAX_HELD_BYTES:
                 self.socket.resume_reading()

@@ -1,4 +1,7 @@
-"""One port for WebSockets and plain HTTP: the first lines of a connection say which it is."""
+"""One port for WebSockets and plain HTTP: the head of a connection's first request says which it is.
+
+Who has not sent it in time (`Limits.request_s`) is sent away, however busy it looks.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from typing import Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from local.gateway.connections import Gateway
-from local.gateway.websocket import WebSocket
+from local.gateway.websocket import END_OF_HEAD, WebSocket
 
 PATH: Final = "/live"
 """The stage's name is the path, as in `wss://{api}.execute-api.{region}.amazonaws.com/{stage}`."""
 MAX_HEAD_BYTES: Final = 16 * 1024
 """A token is a kilobyte or two."""
-_END_OF_HEAD: Final = b"\r\n\r\n"
+_TOO_LARGE: Final = "431 Request Header Fields Too Large"
+_TOO_SLOW: Final = "408 Request Timeout"
+_WEBSOCKETS: Final = b"GET " + PATH.encode()
 
 
 class Entrance(asyncio.Protocol):
@@ -28,17 +33,28 @@ class Entrance(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio has a connection."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self._patience = asyncio.get_running_loop().call_later(self._gateway.limits.request_s, self._refuse, _TOO_SLOW)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """asyncio says that it is over."""
+        self._patience.cancel()
 
     def data_received(self, data: bytes) -> None:
         """asyncio has bytes: the head of a request, or a part of it."""
         self._data += data
-        if not _may_be_websocket(self._data):
-            self._hand_over()
-        elif _END_OF_HEAD in self._data or len(self._data) > MAX_HEAD_BYTES:
-            if b"\r\nupgrade: websocket" in self._data.lower():
+        head, end, _ = self._data.partition(END_OF_HEAD)
+        if len(head) > MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+        elif end:
+            self._patience.cancel()
+            if head.startswith(_WEBSOCKETS) and b"\r\nupgrade: websocket" in head.lower():
                 self._open()
             else:
                 self._hand_over()
+
+    def _refuse(self, status: str) -> None:
+        self._transport.write(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+        self._transport.close()
 
     def _hand_over(self) -> None:
         protocol = self._http()
@@ -58,8 +74,3 @@ class Entrance(asyncio.Protocol):
         source_ip = self._transport.get_extra_info("peername")[0]
         work = self._gateway.connect(socket, headers.get("Host", ""), source_ip, headers, query)
         self._gateway.functions.keep(work)
-
-
-def _may_be_websocket(data: bytes) -> bool:
-    line = b"GET " + PATH.encode()
-    return data[: len(line)] == line[: len(data)]

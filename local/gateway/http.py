@@ -96,7 +96,10 @@ class Http:
 
     async def _read(self, request: web.Request, service: str) -> bytes:
         try:
-            body = await request.read()
+            async with asyncio.timeout(self._gateway.limits.request_s):
+                body = await request.read()
+        except TimeoutError as error:
+            raise AwsError(408, "RequestTimeoutException", "The request's body did not come.") from error
         except web.HTTPRequestEntityTooLarge as error:
             raise AwsError(413, "PayloadTooLargeException", "Request Too Long") from error
         path, _, query = request.raw_path.partition("?")

@@ -1,7 +1,8 @@
 """One WebSocket on the wire: the protocol is the websockets library's (its part without I/O), the bytes are ours.
 
 Frames over MAX_FRAME_BYTES and messages over MAX_MESSAGE_BYTES close the connection with 1009. What goes out waits in
-a bounded buffer: a client that does not read is refused more, and cut after a while, but delays nobody.
+a bounded buffer: a client that does not read is refused more, is not read itself (each of its pings has a pong), and is
+cut after a while, but delays nobody. What comes before `$connect` has let the client in stays with the kernel.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ STUCK_S: Final = 10.0
 """A client that takes nothing for so long is cut off."""
 CLOSING_S: Final = 2.0
 """How long a client may take to answer a close frame."""
+END_OF_HEAD: Final = b"\r\n\r\n"
 _ABNORMAL: Final = 1006
 
 
@@ -55,18 +57,20 @@ class WebSocket(asyncio.Protocol):
         self._closing: asyncio.TimerHandle | None = None
         self._parts: list[bytes] = []
         self._is_text = True
-        self._early: list[str | bytes] = []
-        self._is_lost = False
+        self._early = b""
+        self._is_lost = self._is_held = self._is_full = False
         transport.set_write_buffer_limits(high=max_waiting_bytes)
 
     def open(self, data: bytes) -> Request | None:
-        """Take the opening request; None if it is none, and then it has been answered."""
-        self._protocol.receive_data(data)
+        """Take the opening request, whole, and what came with it; None if it is none, and then it has been answered."""
+        head, end, self._early = data.partition(END_OF_HEAD)
+        self._protocol.receive_data(head + end)
         requests = [event for event in self._protocol.events_received() if isinstance(event, Request)]
         if requests and self._protocol.handshake_exc is None:
             response = self._protocol.accept(requests[0])
             if response.status_code == 101:
                 self._accepting = response
+                self.pause_reading()
                 return requests[0]
             self._protocol.send_response(response)
         self._flush()
@@ -80,9 +84,10 @@ class WebSocket(asyncio.Protocol):
             return
         self._protocol.send_response(self._accepting)
         self._flush()
-        early, self._early = self._early, []
-        for data in early:
-            owner.received(data)
+        self.resume_reading()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def reject(self, status: int, headers: dict[str, str], body: str = "") -> None:
         """Refuse it with an HTTP status, and a body of JSON if there is one."""
@@ -94,6 +99,8 @@ class WebSocket(asyncio.Protocol):
             response.headers[name] = value
         self._protocol.send_response(response)
         self._flush()
+        self._early = b""
+        self.resume_reading()
 
     @property
     def waiting_bytes(self) -> int:
@@ -131,12 +138,20 @@ class WebSocket(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Take no more messages for now."""
-        if not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._is_held = True
+        self._read_or_not()
 
     def resume_reading(self) -> None:
         """Take messages again."""
-        if not self._transport.is_closing():
+        self._is_held = False
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._is_held or self._is_full:
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -154,10 +169,14 @@ class WebSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """asyncio's buffer is full: the client has not been reading."""
+        self._is_full = True
+        self._read_or_not()
         self._stuck = asyncio.get_running_loop().call_later(self._stuck_s, self.abort)
 
     def resume_writing(self) -> None:
         """The client reads again."""
+        self._is_full = False
+        self._read_or_not()
         if self._stuck is not None:
             self._stuck.cancel()
             self._stuck = None
@@ -185,7 +204,8 @@ class WebSocket(asyncio.Protocol):
             self._is_text = frame.opcode is Opcode.TEXT
             self._parts = [bytes(frame.data)]
         elif frame.opcode is Opcode.CONT:
-            self._parts.append(bytes(frame.data))
+            if frame.data:  # there may be any number of empty ones
+                self._parts.append(bytes(frame.data))
         else:
             return  # pings, pongs and closes are the protocol's own
         if not frame.fin:
@@ -199,9 +219,7 @@ class WebSocket(asyncio.Protocol):
             except UnicodeDecodeError:
                 self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
                 return
-        if self._owner is None:
-            self._early.append(message)
-        else:
+        if self._owner is not None:
             self._owner.received(message)
 
     def _flush(self) -> None:

@@ -153,6 +153,29 @@ async def test_what_waits_is_bounded_and_read_in_the_end() -> None:
         assert client._waiting_bytes == 0
 
 
+async def test_messages_of_nothing_are_held_back_too() -> None:
+    release = asyncio.Event()
+
+    async def handle(event: dict[str, Any]) -> Any:
+        if event["requestContext"]["routeKey"] == "$default":
+            await release.wait()
+        return {"statusCode": 200}
+
+    async with twin(handle, Limits(in_flight=2)) as it, it.connect() as socket:
+        [client] = it.gateway._clients.values()
+        many = b"\x81\x80\0\0\0\0" * 2_000
+        async with asyncio.timeout(5):
+            while client.socket._transport.is_reading():
+                socket.transport.write(many)
+                await asyncio.sleep(0.005)
+        assert client._waiting
+        release.set()
+        async with asyncio.timeout(5):
+            while client._waiting or not client.socket._transport.is_reading():
+                await asyncio.sleep(0.005)
+        assert client._waiting_bytes == 0
+
+
 async def _send_all(socket: Any, message: str, count: int) -> None:
     for _ in range(count):
         await socket.send(message)

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from gateway.routes import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from local.gateway.websocket import MAX_WAITING_BYTES
 from tests.local.gateway.twin import twin
 
 
@@ -50,3 +52,29 @@ async def test_text_that_is_no_utf_8_closes_with_1007() -> None:
 async def test_pings_are_answered() -> None:
     async with twin() as it, it.connect() as socket:
         await asyncio.wait_for(await socket.ping(), 5)
+
+
+async def test_fragments_of_nothing_are_not_kept() -> None:
+    async with twin() as it, it.connect() as socket:
+        await socket.send(["{", *[""] * 5_000, "}"])
+        assert await asyncio.wait_for(socket.recv(), 5) == "{}"
+        await socket.ping()
+        socket.transport.write(Frame(Opcode.TEXT, b"{", fin=False).serialize(mask=True))
+        socket.transport.write(Frame(Opcode.CONT, b"", fin=False).serialize(mask=True) * 5_000)
+        await asyncio.wait_for(await socket.ping(), 5)
+        (client,) = it.gateway._clients.values()
+        assert client.socket._parts == [b"{"]
+
+
+async def test_a_client_that_takes_no_pongs_is_not_read() -> None:
+    async with twin() as it, it.connect() as socket:
+        (client,) = it.gateway._clients.values()
+        socket.transport.pause_reading()
+        ping = Frame(Opcode.PING, bytes(125)).serialize(mask=True)
+        async with asyncio.timeout(8):
+            while client.socket._transport.is_reading():
+                if not socket.transport.get_write_buffer_size():
+                    socket.transport.write(ping * 1_000)
+                await asyncio.sleep(0)
+        assert client.socket.waiting_bytes < 2 * MAX_WAITING_BYTES
+        socket.transport.abort()
