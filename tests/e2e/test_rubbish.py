@@ -8,14 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-import boto3
 import pytest
-from botocore.config import Config
 from websockets.asyncio.client import ClientConnection, connect
 
 from ops import tokens
-from streams.records import AudioChunk, Receipt, Record, SessionEvent, decode
-from streams.resources import STREAMS
+from streams.records import AudioChunk, Record, SessionEvent
+from tests.e2e.stored import is_of_the_session_itself, records_by_key
 from tests.e2e.whole_stack import WholeStack, described
 
 FRAME = 16 * 1024
@@ -29,6 +27,7 @@ def audio(data: str, **more: object) -> str:
 RUBBISH = {
     "odd length": (audio(base64.b64encode(bytes(3201)).decode()), "INVALID_AUDIO_FORMAT"),
     "no base64": (audio("!!!!"), "INVALID_AUDIO_FORMAT"),
+    "brackets without end": ('{"action":"heartbeat","x":' + "[" * 4_000, "INVALID_MESSAGE"),
     "no JSON": ("{action: sendAudio", "INVALID_MESSAGE"),
     "another's session": (audio(GOOD, sessionId="golden-eagle-427"), "UNAUTHORIZED"),
     "33 KiB": (audio(base64.b64encode(bytes(33 * 1024)).decode()), "PAYLOAD_TOO_LARGE"),
@@ -36,34 +35,8 @@ RUBBISH = {
 
 
 def records(stack: WholeStack, session_id: str, since: datetime) -> dict[str, list[Record]]:
-    """What each stream holds of a session begun then; without the journal, which tells of it at its own pace."""
-    environment = stack.environment
-    kinesis = boto3.client(
-        "kinesis",
-        endpoint_url=environment["AWS_ENDPOINT_URL_KINESIS"],
-        region_name=environment["AWS_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"mode": "standard", "total_max_attempts": 20}),  # the stages read too
-    )
-    names = [stream.name for stream in STREAMS if stream.name != "journal"]
-    return {name: _records(kinesis, f"herald-{name}", session_id, since) for name in names}
-
-
-def _records(kinesis: Any, stream: str, session_id: str, since: datetime) -> list[Record]:
-    found = []
-    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
-        answer: dict[str, Any] = kinesis.get_shard_iterator(
-            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="AT_TIMESTAMP", Timestamp=since
-        )
-        iterator: str | None = answer["ShardIterator"]
-        while iterator is not None:  # another test may have split the shard: it has an end
-            page = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-            found += [decode(one["Data"]) for one in page["Records"] if one["PartitionKey"] == session_id]
-            iterator = page.get("NextShardIterator")
-            if page["MillisBehindLatest"] == 0:
-                break
-    return found
+    """What each stream holds of a session begun then."""
+    return {stream: by_key.get(session_id, []) for stream, by_key in records_by_key(stack.environment, since).items()}
 
 
 @pytest.mark.parametrize("name", RUBBISH)
@@ -92,11 +65,6 @@ async def answer(socket: ClientConnection) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(await socket.recv())
         if message.get("type") != "sessionStatus":
             return message
-
-
-def is_of_the_session_itself(record: Record) -> bool:
-    """That it was created, passed on by each stage, and that listeners were told."""
-    return isinstance(record, SessionEvent) or (isinstance(record, Receipt) and record.of == "event")
 
 
 def frames(message: str) -> list[str]:
