@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.routes import MAX_MESSAGE_BYTES
 from local.control import Calls, ControlPlane
@@ -182,6 +184,21 @@ class Http:
             case "cut":
                 if request.transport is not None:
                     request.transport.abort()
+
+
+def runner(application: web.Application, patience_s: float) -> web.AppRunner:
+    """Serves an application; a handler that still runs at the end may do so for patience_s more."""
+    log = logging.getLogger(f"{__name__}.server")
+    log.addFilter(_is_our_own)
+    return web.AppRunner(
+        application, access_log=None, logger=log, handler_cancellation=True, shutdown_timeout=patience_s
+    )
+
+
+def _is_our_own(record: logging.LogRecord) -> bool:
+    """Whether a log's line is of a failure here. Of a request that is none, which has been answered by 400, aiohttp's
+    line would repeat what was sent, a token too (row X2)."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _id(request: web.Request) -> str:

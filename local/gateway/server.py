@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import web
-
 from gateway.drain import draining
 from gateway.lambdas import now_ms
 from gateway.pulse import ROUND_S, ROUNDS
@@ -22,7 +20,7 @@ from local.faults import Faults
 from local.gateway.connections import Gateway, Limits
 from local.gateway.entrance import Entrance
 from local.gateway.functions import FunctionFailed, load
-from local.gateway.http import Http
+from local.gateway.http import Http, runner
 from local.gateway.pages import SUBJECT, Pages
 from local.issuer import Issuer
 from streams.resources import DEFAULT_PREFIX
@@ -77,9 +75,7 @@ class Server:
         Pages(lambda: issuer.sign(SUBJECT, "speaker"), load_settings(Settings, os.environ).sources()).add_routes(
             application
         )
-        self._runner = web.AppRunner(
-            application, access_log=None, handler_cancellation=True, shutdown_timeout=PATIENCE_S / 2
-        )
+        self._runner = runner(application, PATIENCE_S / 2)
         await self._runner.setup()
         await self._functions.open()
         await self._entrances.start_serving()

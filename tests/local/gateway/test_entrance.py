@@ -111,3 +111,16 @@ async def test_what_is_no_websocket_is_answered_as_http(request_head: bytes, sta
     async with twin() as it:
         assert (await _raw(it, request_head)).split()[1] == status
         assert it.events == []
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"GET /x?token=secret\xff HTTP/1.1", b"GET /secret HTTP/x", b"secret", b"GET /" + b"secret" * 2_000],
+)
+async def test_what_is_no_request_is_not_repeated_in_a_log(
+    request_line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "local")
+    async with twin() as it:
+        assert (await _raw(it, request_line + b"\r\nX: y\r\n\r\n")).split()[1] == b"400"
+    assert "secret" not in caplog.text

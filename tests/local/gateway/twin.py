@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.routes import FUNCTIONS
@@ -18,7 +17,7 @@ from local.faults import Faults
 from local.gateway.connections import Gateway, Limits
 from local.gateway.entrance import Entrance
 from local.gateway.functions import Functions
-from local.gateway.http import Http
+from local.gateway.http import Http, runner
 
 SECRETS = {"key": "secret"}
 
@@ -71,10 +70,10 @@ async def twin(answer: Answer = ok, limits: Limits | None = None) -> AsyncIterat
     functions = Functions({spec.name: (spec, handle) for spec in FUNCTIONS}, nothing, nothing)
     gateway = Gateway(functions, faults, calls, limits or Limits())
     http = Http(gateway, faults, calls, SECRETS, lambda: {"keys": []}, "herald")
-    runner = web.AppRunner(http.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    assert runner.server is not None
-    make_http = runner.server
+    served = runner(http.application(), 0.1)
+    await served.setup()
+    assert served.server is not None
+    make_http = served.server
     server = await asyncio.get_running_loop().create_server(lambda: Entrance(gateway, make_http), "127.0.0.1", 0)
     try:
         yield Twin(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", gateway, calls, faults, events)
@@ -82,7 +81,7 @@ async def twin(answer: Answer = ok, limits: Limits | None = None) -> AsyncIterat
         server.close()
         gateway.close_all()
         await functions.close(1.0)
-        await runner.cleanup()
+        await served.cleanup()
 
 
 async def next_of(socket: ClientConnection) -> Any:
