@@ -36,7 +36,7 @@ WRITE_ATTEMPTS: Final = 3
 IN_FLIGHT: Final = 1
 """PutRecords at once: the next is filled while one is on its way. A call costs the client as much as 30 records."""
 PACE_S: Final = 0.01
-"""From one PutRecords to the next. Many speakers share them; a lone one, with 50 chunks a second, never waits."""
+"""From one PutRecords of several chunks to the next, so that many speakers share them; a lone one never waits."""
 _NO_ANSWER: Final[dict[str, Any]] = {"statusCode": 200}
 
 

@@ -135,8 +135,8 @@ class OrderedWriter:
     Records whose readers can put them in order (chunks with a number, row A4) may share a request with others of their
     key: then a key goes as fast as it is put, not one record a round trip, and a partial failure lets later ones pass.
 
-    pace_s: from the start of one request to that of the next at the least, so that under load each takes more records;
-    one that comes after a while without any goes at once.
+    pace_s: from the start of a request of several records to that of the next, at the least, so that under load each
+    takes more of them. One that comes alone holds up nobody.
 
     guard: asked before each try, told what became of it. A stream that refuses some records is there: only what fails
     as a whole counts.
@@ -201,8 +201,8 @@ class OrderedWriter:
                 self._is_starting = True
                 loop.call_at(self._next_at_s, self._start)
                 return
-            self._next_at_s = now_s + self._pace_s
             batch = self._take_batch()
+            self._next_at_s = now_s + self._pace_s if len(batch) > 1 else now_s
             task = loop.create_task(self._send(batch))
             self._sends.add(task)
             task.add_done_callback(self._sent)

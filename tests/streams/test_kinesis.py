@@ -1,6 +1,7 @@
 """The ordered writer and shards as data, on the real twin with its faults."""
 
 import asyncio
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -154,6 +155,23 @@ async def test_records_that_may_go_together_share_a_request_with_others_of_their
     assert client.requests == [[b"0"], [b"t"], [b"1", b"2", b"3"], [b"4"], [b"5", b"6"]]
     assert sorted(places[:-1]) == places[:-1]
     assert await read_all(kinesis, stream) == {"s": [b"%d" % number for number in range(7)], "t": [b"t"]}
+    await writer.close()
+
+
+async def test_after_a_request_of_several_the_next_waits_and_takes_more(kinesis: Any, prefix: str) -> None:
+    client = Watched(kinesis)
+    client.gate.set()
+    writer = OrderedWriter(client, await make_stream(kinesis, prefix), pace_s=2.0)
+    began_s = time.monotonic()
+    for number in range(3):
+        await writer.put("lone", b"%d" % number)
+    await asyncio.gather(*(writer.put(key, b"") for key in "ab"))
+    assert time.monotonic() - began_s < 6.0  # a lone one holds up nobody: else it were three paces
+    paced = [writer.put("c", b"")]
+    await asyncio.sleep(0.1)
+    assert len(client.requests) == 4
+    await asyncio.gather(*paced, writer.put("d", b""))
+    assert client.requests[3:] == [[b"", b""], [b"", b""]]
     await writer.close()
 
 
