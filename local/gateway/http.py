@@ -27,6 +27,8 @@ from local.sigv4 import SignatureError, verify
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Above what any of these interfaces takes, so that too much is answered, not cut."""
+KEPT_S: Final = 75.0
+"""Longer than clients keep a connection that they do not use."""
 CONNECTIONS_SERVICE: Final = "execute-api"
 LAMBDA_SERVICE: Final = "lambda"
 
@@ -186,12 +188,20 @@ class Http:
                     request.transport.abort()
 
 
-def runner(application: web.Application, patience_s: float) -> web.AppRunner:
-    """Serves an application; a handler that still runs at the end may do so for patience_s more."""
+def runner(application: web.Application, patience_s: float, kept_s: float = KEPT_S) -> web.AppRunner:
+    """Serves an application; a handler that still runs at the end may do so for patience_s more.
+
+    kept_s: how long a connection without a whole request is kept after one.
+    """
     log = logging.getLogger(f"{__name__}.server")
     log.addFilter(_is_our_own)
     return web.AppRunner(
-        application, access_log=None, logger=log, handler_cancellation=True, shutdown_timeout=patience_s
+        application,
+        access_log=None,
+        logger=log,
+        handler_cancellation=True,
+        shutdown_timeout=patience_s,
+        keepalive_timeout=kept_s,
     )
 
 

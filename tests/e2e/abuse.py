@@ -281,7 +281,8 @@ async def flood(stack: Stack, connects: int) -> dict[str, Any]:
                 answers["101"] += 1
             except InvalidStatus as refused:
                 error = json.loads(bytes(refused.response.body))
-                answers[f"{refused.response.status_code} {error['code']} {error['details']['rate']}"] += 1
+                rate = error.get("details", {}).get("rate", "")
+                answers[f"{refused.response.status_code} {error['code']} {rate}".strip()] += 1
 
     async def knock() -> None:
         async with slots:

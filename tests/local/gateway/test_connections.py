@@ -239,6 +239,20 @@ async def test_idle_and_old_connections_are_ended() -> None:
             await asyncio.wait_for(socket.recv(), 5)
 
 
+@pytest.mark.parametrize(
+    "bytes_of", [b" ", b"\x00\x80\0\0\0\0", b"\x89\x80\0\0\0\0"], ids=["a frame", "fragments", "pings"]
+)
+async def test_bytes_of_no_message_are_no_sign_of_life(bytes_of: bytes) -> None:
+    begin = b"\x81\xfe\x40\x00\0\0\0\0" if bytes_of == b" " else b"\x01\x81\0\0\0\0{"
+    async with twin(limits=Limits(idle_s=0.2)) as it, it.connect() as socket:
+        socket.transport.write(begin)
+        async with asyncio.timeout(5):
+            while "$disconnect" not in it.routes():
+                socket.transport.write(bytes_of)
+                await asyncio.sleep(0.02)
+        assert it.routes() == ["$connect", "$disconnect"]
+
+
 async def test_faults() -> None:
     async with twin() as it, it.connect() as socket:
         it.faults.replace([Fault("throttle", "heartbeat", count=1), Fault("error", "heartbeat", count=1)])

@@ -9,11 +9,13 @@ from typing import Any
 
 import boto3
 import pytest
+from aiohttp import web
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from websockets.exceptions import ConnectionClosed
 
 from local.faults import Fault
+from local.gateway.http import runner
 from tests.local.gateway.twin import Twin, next_of, twin
 
 NOBODY = "AAAAAAAAAAAAAAA="
@@ -115,3 +117,17 @@ async def test_functions_are_invoked_without_waiting(it: Twin) -> None:
     assert await _code(client.invoke, **arguments) == ("ResourceNotFoundException", 404)
     waited = {"FunctionName": "herald-welcome", "InvocationType": "RequestResponse"}
     assert await _code(client.invoke, **waited) == ("InvalidParameterValueException", 400)
+
+
+async def test_a_second_request_that_does_not_end_is_waited_for_only_so_long() -> None:
+    served = runner(web.Application(), 0.1, kept_s=0.1)
+    await served.setup()
+    try:
+        await web.TCPSite(served, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*served.addresses[0][:2])
+        async with asyncio.timeout(10):
+            writer.write(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
+        writer.transport.abort()
+    finally:
+        await served.cleanup()
