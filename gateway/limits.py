@@ -6,12 +6,14 @@
     join      10/min per address                          in the same row, by the same write
     session   50/h per user                               in the table Limits
 
-Each costs one round trip, whether it passes or not. Rows of Limits are keyed by a hash: no address and no user is
-stored (row X2), and they expire when their window is over.
+Each costs one round trip, whether it passes or not. But an address or user that was refused is refused without asking
+until the time at which it may pass: nobody passes before that, and a flood is not to keep the table busy. Rows of
+Limits are keyed by a hash: no address and no user is stored (row X2), and they expire when their window is over.
 """
 
 import hashlib
 import ipaddress
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -31,6 +33,8 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 IPV6_NETWORK_BITS: Final = 64
 """What one subscriber has at the least; whoever has it can take any address in it."""
+MAX_SHUT: Final = 4096
+"""Refusals that an instance remembers; each is some 300 bytes."""
 ATTEMPTS: Final = 16
 """Where several share a place, another may take the last of it first, and the next write is for a new one. That takes
 more than a write or two only where places are few and clients come all at once."""
@@ -48,6 +52,7 @@ class Limiter:
         self._connect = Rate("connect", settings.max_connects_per_minute, MINUTE_MS)
         self._join = Rate("join", settings.max_joins_per_minute, MINUTE_MS)
         self._session = Rate("session", settings.max_sessions_per_hour, HOUR_MS)
+        self._shut: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def rates(self) -> dict[Rate, str]:
         """Every rate, and for what each is counted."""
@@ -86,14 +91,24 @@ class Limiter:
 
     async def _count(self, rates: Sequence[Rate], key: str, arrived_ms: int) -> None:
         """An item that expires early only lets more pass; so it lives twice as long as its longest window."""
+        for rate in rates:
+            wait_ms = self._shut.get((key, rate.name), 0) - arrived_ms
+            if wait_ms > 0:
+                raise refusal(rate, wait_ms)
         kept_ms = 2 * max(rate.window_ms for rate in rates)
-        await self._pass(
-            rates,
-            arrived_ms,
-            TableName=self._limits,
-            Key={LIMITS.hash_key: {"S": key}},
-            more={str(LIMITS.ttl): {"N": str((arrived_ms + kept_ms) // 1000)}},
-        )
+        try:
+            await self._pass(
+                rates,
+                arrived_ms,
+                TableName=self._limits,
+                Key={LIMITS.hash_key: {"S": key}},
+                more={str(LIMITS.ttl): {"N": str((arrived_ms + kept_ms) // 1000)}},
+            )
+        except WireError as error:
+            self._shut[key, error.details["rate"]] = arrived_ms + error.details["retryAfterMs"]
+            while len(self._shut) > MAX_SHUT:
+                self._shut.popitem(last=False)
+            raise
 
     async def _pass(
         self, rates: Sequence[Rate], arrived_ms: int, more: Mapping[str, Any], term: str | None = None, **row: Any

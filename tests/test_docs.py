@@ -41,7 +41,14 @@ def test_every_option_named_is_known() -> None:
     helps = ""
     commands = [["ops", command] for command in COMMANDS]
     letters = [["ops", "dlq", command] for command in ("ls", "show", "redrive")]
-    for command in [*commands, *letters, ["tests.simulation"], ["tests.e2e.fuzz"], ["tests.e2e.abuse"], ["stages.translate"]]:
+    for command in [
+        *commands,
+        *letters,
+        ["tests.simulation"],
+        ["tests.e2e.fuzz"],
+        ["tests.e2e.abuse"],
+        ["stages.translate"],
+    ]:
         argv = [sys.executable, "-m", *command, "--help"]
         helps += subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", TEXT))

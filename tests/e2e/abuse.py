@@ -28,7 +28,7 @@ from gateway.sweep import SILENT_MS
 from local.gateway.connections import Limits
 from local.gateway.server import SWEEP_S
 from ops import tokens
-from tests.e2e.fuzz import LIFTED
+from tests.e2e.fuzz import LIFTED, row
 from tests.e2e.stored import rows
 from tests.e2e.whole_stack import WholeStack, described
 from tests.support.stack import Stack, front
@@ -280,9 +280,9 @@ async def flood(stack: Stack, connects: int) -> dict[str, Any]:
                 let_in.append(await dial(stack.ws, joining(session_id, "es")))
                 answers["101"] += 1
             except InvalidStatus as refused:
-                error = json.loads(bytes(refused.response.body))
-                rate = error.get("details", {}).get("rate", "")
-                answers[f"{refused.response.status_code} {error['code']} {rate}".strip()] += 1
+                error = row(bytes(refused.response.body))
+                code, rate = ("", "") if error is None else (error.code, error.details.get("rate", ""))
+                answers[f"{refused.response.status_code} {code} {rate}".strip()] += 1
 
     async def knock() -> None:
         async with slots:

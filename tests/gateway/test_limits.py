@@ -117,6 +117,43 @@ async def test_twenty_connects_a_minute_from_an_address(room: ControlRoom) -> No
     assert (error.code, error.details["rate"]) == ("RATE_LIMIT_EXCEEDED", "connect")
 
 
+async def test_a_flood_from_an_address_does_not_keep_the_table_busy(
+    room: ControlRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limiter = room.equipment().limits
+    asked = 0
+    write = windows.write
+
+    def counted(*arguments: Any) -> windows.Write:
+        nonlocal asked
+        asked += 1
+        return write(*arguments)
+
+    monkeypatch.setattr(windows, "write", counted)
+    for n in range(20):
+        await limiter.connect("192.0.2.1", NOW_MS + n, joins=False)
+    for n in range(500):
+        with pytest.raises(WireError) as refused:
+            await limiter.connect("192.0.2.1", NOW_MS + 1_000 + n, joins=True)
+        assert refused.value.details["rate"] == "connect"
+        assert refused.value.details["retryAfterMs"] == MINUTE_MS - 1_000 - n
+    assert asked == 21
+    await limiter.connect("192.0.2.2", NOW_MS + 1_500, joins=True)
+    await limiter.connect("192.0.2.1", NOW_MS + MINUTE_MS, joins=True)
+    with pytest.raises(WireError):
+        await limiter.connect("192.0.2.1", NOW_MS + MINUTE_MS, joins=True)
+
+
+async def test_who_may_not_join_may_come_as_a_speaker(room: ControlRoom) -> None:
+    limiter = room.equipment().limits
+    for _ in range(10):
+        await limiter.connect("192.0.2.1", NOW_MS, joins=True)
+    for _ in range(2):
+        with pytest.raises(WireError):
+            await limiter.connect("192.0.2.1", NOW_MS, joins=True)
+    await limiter.connect("192.0.2.1", NOW_MS, joins=False)
+
+
 async def test_so_many_sessions_an_hour_of_a_user(room: ControlRoom) -> None:
     room.rates["max_sessions_per_hour"] = 3
     limiter = room.equipment().limits
