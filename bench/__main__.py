@@ -23,7 +23,7 @@ KEYS = ("ours", "spread", "peer", "unit", "ratio", "bar", "holds")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Speed and memory, beside peers.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"what to measure ({', '.join(NAMES)}; {', '.join(ON_REQUEST)})"
+        "names", nargs="*", metavar="NAME", help=f"default: {', '.join(NAMES)}; on request: {', '.join(ON_REQUEST)}"
     )
     names = parser.parse_args().names or NAMES
     unknown = set(names) - {*NAMES, *ON_REQUEST}
