@@ -203,8 +203,20 @@ async def _join(equipment: Equipment, incoming: Incoming, query: JoinSession) ->
         state_version=session.state_version,
         returning=query.returning == "true",
     )
-    await equipment.welcome(task)
+    await welcome_listener(equipment, task)
     equipment.log.info("connect", "listener joined", session.session_id, target_language=language)
+
+
+async def welcome_listener(equipment: Equipment, task: Welcome) -> None:
+    """Have a listener greeted. One that cannot be is not let in: no `$disconnect` will come for the row it has already.
+
+    Raises HeraldError.
+    """
+    try:
+        await equipment.welcome(task)
+    except HeraldError:
+        await equipment.tables.remove_connection(task.connection_id)
+        raise
 
 
 async def disconnect(equipment: Equipment, incoming: Incoming) -> dict[str, Any]:

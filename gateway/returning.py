@@ -19,7 +19,16 @@ from typing import Any, Final
 
 from gateway import messages
 from gateway.admission import Connection
-from gateway.connecting import ACCEPTED, GONE, Equipment, Welcome, end, offered_target, tell_listeners
+from gateway.connecting import (
+    ACCEPTED,
+    GONE,
+    Equipment,
+    Welcome,
+    end,
+    offered_target,
+    tell_listeners,
+    welcome_listener,
+)
 from gateway.errors import ErrorCode, WireError
 from gateway.events import Incoming, connection_hash
 from gateway.messages import ConnectionRefreshed, RefreshConnection, ResumeSession, SessionResumed, SpeakerReconnected
@@ -158,5 +167,5 @@ async def _refresh_listener(
     )
     text = messages.encode(message)
     task = Welcome(incoming.connection_id, text, language, session.session_id, old, session.state_version)
-    await equipment.welcome(task)
+    await welcome_listener(equipment, task)
     equipment.log.info("connect", "listener's connection refreshed", session.session_id, target_language=language)

@@ -41,6 +41,9 @@ LATE_S: Final = 15.0
 """How much later a busy machine may be."""
 ANSWER_WITHIN_S: Final = 30.0
 AT_ONCE: Final = 16
+AT_ONCE_IN_A_FLOOD: Final = 50
+BUSY: Final = frozenset({"503 SERVICE_UNAVAILABLE", "504 TIMEOUT"})
+"""What may be answered too where the table has more to do than it can: rows of W19 that say to come again."""
 CLEAN_WITHIN_S: Final = 60.0
 LANGUAGES: Final = ("es", "fr", "it")
 STAYING: Final = {"es": 2, "fr": 1}
@@ -49,6 +52,7 @@ ITS_OWN: Final = 50
 """Connections that the gateway may keep open to its own management API."""
 MOST_CONNECTS: Final = 20
 """Row W21, per minute and address."""
+REFUSED: Final = "429 RATE_LIMIT_EXCEEDED connect"
 
 
 def where(url: str) -> tuple[str, int]:
@@ -271,7 +275,7 @@ async def flood(stack: Stack, connects: int) -> dict[str, Any]:
     """
     answers: Counter[str] = Counter()
     let_in: list[ClientConnection] = []
-    slots = asyncio.Semaphore(200)  # descriptors of this process
+    slots = asyncio.Semaphore(AT_ONCE_IN_A_FLOOD)
     began_s = time.monotonic()
 
     async def come(session_id: str) -> None:
@@ -300,11 +304,11 @@ async def flood(stack: Stack, connects: int) -> dict[str, Any]:
         session_id = it.session_id
         open_after = await fewer_descriptors(stack, open_before + ITS_OWN)
     left = await no_rows(stack.environ, session_id)
-    windows = 1 + int(spent_s // 60)
+    windows, busy = 1 + int(spent_s // 60), answers.keys() & BUSY
     off = [
         *([] if answers["101"] <= windows * MOST_CONNECTS else ["more were let in than may"]),
-        *([] if windows > 1 or answers["101"] == MOST_CONNECTS - 1 else ["fewer were let in than may"]),
-        *([] if answers.keys() <= {"101", "429 RATE_LIMIT_EXCEEDED connect"} else ["others were refused otherwise"]),
+        *([] if windows > 1 or busy or answers["101"] == MOST_CONNECTS - 1 else ["fewer were let in than may"]),
+        *([] if answers.keys() - BUSY <= {"101", REFUSED} else ["others were refused otherwise"]),
         *([] if served and nobody else ["the count of listeners is wrong"]),
         *(["rows of connections are left"] if left else []),
         *(["connections are left open"] if open_after > open_before + ITS_OWN else []),

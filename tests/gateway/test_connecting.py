@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.connecting import ID_ATTEMPTS, connect, disconnect, end
+from gateway.control import route
 from gateway.errors import WireError
 from gateway.session_ids import ADJECTIVES, NOUNS
 from gateway.tables import DOOR_KEPT_MS, Tables
@@ -145,6 +146,19 @@ async def test_an_ended_session_takes_nobody(room: ControlRoom) -> None:
     await _create(room)
     await disconnect(room.equipment(), incoming("$disconnect"))
     assert await _refused(_join(room, "l1")) == "SESSION_NOT_FOUND"
+
+
+@pytest.mark.parametrize("action", ["joinSession", "refreshConnection"])
+async def test_a_listener_that_cannot_be_greeted_has_no_row(room: ControlRoom, action: str) -> None:
+    async def fails(_: Any) -> None:
+        raise Unavailable("invoking welcome")
+
+    await _create(room)
+    query = {"action": action, "sessionId": FIRST_ID, "targetLanguage": "es"}
+    equipment = room.equipment()._replace(welcome=fails)
+    with pytest.raises(Unavailable):
+        await route(equipment, incoming("$connect", "l1", **query))
+    assert await room.tables.connection("l1") is None
 
 
 async def test_a_speaker_who_goes_ends_the_session(room: ControlRoom) -> None:
