@@ -64,8 +64,8 @@ async def welcome(task: Welcome, room: Room) -> bool:
         try:
             await posts.send(task.connection_id, task.message)
         except NotFound:
-            if wait_s is None:
-                break
+            if wait_s is None or await tables.connection(task.connection_id) is None:
+                break  # without a row: `$disconnect` has been here already
             await room.sleep(wait_s)
         else:
             if task.target_language is not None:

@@ -323,7 +323,7 @@ class _Action(msgspec.Struct, rename="camel"):
 def framed(text: str, chance: random.Random) -> bytes:
     """A text message, in as many frames as it takes."""
     data = _bytes(text)
-    size = MAX_FRAME_BYTES if chance.random() < 0.9 else max(1, len(data) // 3)
+    size = MAX_FRAME_BYTES if chance.random() < 0.9 else min(MAX_FRAME_BYTES, max(1, len(data) // 3))
     return _frames(Opcode.TEXT, [data[at : at + size] for at in range(0, len(data), size)] or [b""])
 
 

@@ -91,6 +91,13 @@ async def test_one_that_never_came_is_forgotten(joined: Tables) -> None:
     assert await joined.connection("l1") is None
 
 
+async def test_one_whose_disconnect_has_come_is_not_waited_for(joined: Tables) -> None:
+    await joined.remove_connection("l1")
+    visit = Visit(Posts(*[NotFound("gone")] * 20), joined)
+    assert not await visit(LISTENER)
+    assert (visit.slept_s, visit.reported) == ([], [])
+
+
 async def test_other_failures_are_for_lambda_to_repeat(joined: Tables) -> None:
     with pytest.raises(Unavailable):
         await Visit(Posts(Unavailable("away")), joined)(LISTENER)
