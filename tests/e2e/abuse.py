@@ -130,6 +130,13 @@ async def slow(url: str, session_id: str, heads: int, frames: int) -> dict[str, 
     }
 
 
+async def beat(socket: ClientConnection) -> None:
+    """Say now and then that the client is there, for ever (row W11)."""
+    while True:
+        await asyncio.sleep(30)
+        await socket.send(json.dumps({"action": "heartbeat"}))
+
+
 class Speaker:
     """A speaker that says nothing, and asks who listens."""
 
@@ -164,12 +171,6 @@ class Speaker:
             await asyncio.sleep(0.6)
         return found == wanted
 
-    async def stay(self) -> None:
-        """Say now and then that it is there, for ever."""
-        while True:
-            await asyncio.sleep(30)
-            await self._socket.send(json.dumps({"action": "heartbeat"}))
-
     async def end(self) -> None:
         """End the session."""
         await self.ask("endSession", "sessionEnded")
@@ -182,7 +183,7 @@ async def speaker(url: str, token: str) -> AsyncIterator[Speaker]:
     async with await dial(url, query) as socket:
         created = json.loads(await socket.recv())
         it = Speaker(socket, created["sessionId"])
-        staying = asyncio.create_task(it.stay())
+        staying = asyncio.create_task(beat(socket))
         try:
             yield it
             await it.end()
@@ -241,9 +242,12 @@ async def come_and_go(
         staying = [
             await dial(url, joining(it.session_id, language)) for language, many in STAYING.items() for _ in range(many)
         ]
+        beats = [asyncio.create_task(beat(socket)) for socket in staying]
         ways += await joins_and_leaves(url, it.session_id, count - half, f"{seed} then")
         spent_s = time.monotonic() - began_s
         only_who_stay = await it.until_listeners(STAYING)
+        for task in beats:
+            task.cancel()
         for socket in staying:
             await socket.close()
         nobody = await it.until_listeners({})
