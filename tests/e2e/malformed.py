@@ -104,6 +104,7 @@ JUNK: Final = (
     *("1e308", "-1e308", "1e999", "1e-400", "9" * 400, "-" + "9" * 30, str(2**63), str(2**64), str(2**53 + 1)),
     *("NaN", "Infinity", "-Infinity", "nan", "undefined", "0x10", "01", "1.", ".5", "+1", "'x'", "x"),
     *(r'"\ud800"', r'"\udfff\ud800"', r'"\u0000"', r'"\x41"', '"\x00"', '"\n"', r'"\ud83d\ude00"', '"é漢😀\u202e"'),
+    *('"xx"', '"tlh"'),  # languages, as far as their form goes
     *(json.dumps(CANARY), json.dumps(CANARY * 400), json.dumps({CANARY: CANARY}), json.dumps([CANARY] * 50)),
 )
 """Values, of which some are no JSON."""

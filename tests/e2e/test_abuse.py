@@ -8,8 +8,8 @@ from tests.e2e.abuse import HEAD_BOUND_S, LATE_S, come_and_go, flooded, slow, sp
 from tests.e2e.whole_stack import WholeStack, described, finished, tone_talk, wait_for_first_sound, words_heard
 
 SLOW = 100
-JOINS = 200
-CONNECTS = 200
+JOINS = 100
+CONNECTS = 100
 
 
 async def test_slow_clients_are_sent_away_while_a_talk_goes_on(tone_stack: WholeStack, tmp_path: Path) -> None:

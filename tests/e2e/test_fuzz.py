@@ -20,7 +20,7 @@ from tests.e2e.fuzz import ANSWERS, fuzz, row
 from tests.e2e.malformed import ROUTES, Corpus, valid, valid_query
 from tests.e2e.whole_stack import WholeStack, described
 
-MESSAGES = 3_000
+MESSAGES = 1_500
 EXAMINED = 0.8
 """Of all messages: the others were over a rate."""
 ANSWER_WITHIN_S = 30.0
@@ -45,7 +45,7 @@ async def test_what_nobody_should_send(tone_stack: WholeStack) -> None:
     assert report["sent"] == MESSAGES
     assert report["examined"] > EXAMINED * MESSAGES, report["answers"]
     assert report["answers"].keys() >= {
-        *("INVALID_MESSAGE", "INVALID_VOLUME", "INVALID_AUDIO_FORMAT", "UNSUPPORTED_LANGUAGE", "UNAUTHENTICATED"),
+        *("INVALID_MESSAGE", "INVALID_VOLUME", "INVALID_AUDIO_FORMAT", "UNAUTHENTICATED"),
         *("UNAUTHORIZED", "SESSION_NOT_FOUND", "PAYLOAD_TOO_LARGE"),
     }
 
