@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from local import tones
-from tests.e2e.poison import client, hold, letters
+from tests.e2e import stored
+from tests.e2e.poison import hold, letters
 from tests.e2e.whole_stack import WholeStack
 
 ROUNDS = 5
@@ -27,7 +28,7 @@ async def _p95_ms(stack: WholeStack, first: int, *, poisoned: bool) -> float:
     kept: dict[str, bytes] = {}
     while held.refused.keys() - kept.keys():  # the next talk is to find nothing of it
         await asyncio.sleep(LOOK_EVERY_S)
-        kept = await asyncio.to_thread(letters, client(stack, "dynamodb"))
+        kept = await asyncio.to_thread(letters, stored.client(stack.environment, "dynamodb"))
     said = [word.number for word in script.words]
     assert held.words == {"es": said, "en": said}
     return statistics.quantiles(held.delays_ms(), n=20)[-1]

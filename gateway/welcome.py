@@ -32,6 +32,8 @@ OVERLAP_S: Final = 3.0
 a change from one to the other a moment. With the longest wait for a client it is within the function's time."""
 WAITS_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56)
 """Between attempts: `$connect` is answered within milliseconds; after 5 s the client has gone."""
+LOOK_FROM_S: Final = 0.16
+"""Before a wait that is no shorter, its row is looked for: most clients are there long before."""
 
 
 class Settings(Place, frozen=True):
@@ -64,7 +66,7 @@ async def welcome(task: Welcome, room: Room) -> bool:
         try:
             await posts.send(task.connection_id, task.message)
         except NotFound:
-            if wait_s is None or await tables.connection(task.connection_id) is None:
+            if wait_s is None or (wait_s >= LOOK_FROM_S and await tables.connection(task.connection_id) is None):
                 break  # without a row: `$disconnect` has been here already
             await room.sleep(wait_s)
         else:

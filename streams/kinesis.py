@@ -162,7 +162,7 @@ class OrderedWriter:
         self._busy: dict[str, deque[_Pending]] = {}  # keys with records in flight, and what waits behind them
         self._flying: dict[str, int] = {}  # how many those are
         self._sends: set[asyncio.Task[None]] = set()
-        self._is_starting = False
+        self._starting: asyncio.Handle | None = None  # what will look whether something may go
 
     def put(
         self, key: str, data: bytes, may_go: Callable[[], bool] = lambda: True, *, together: bool = False
@@ -183,23 +183,23 @@ class OrderedWriter:
 
     async def close(self) -> None:
         """Stop sending; what is not durable stays unconfirmed."""
+        if self._starting is not None:
+            self._starting.cancel()
         for task in self._sends:
             task.cancel()
         await asyncio.gather(*self._sends, return_exceptions=True)
 
     def _start_soon(self) -> None:
         """Whatever is put, or may go, in this turn of the loop shares a batch."""
-        if not self._is_starting:
-            self._is_starting = True
-            asyncio.get_running_loop().call_soon(self._start)
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:
-        self._is_starting = False
+        self._starting = None
         loop = asyncio.get_running_loop()
         while self._queues and len(self._sends) < self._in_flight:
             if (now_s := loop.time()) < self._next_at_s:
-                self._is_starting = True
-                loop.call_at(self._next_at_s, self._start)
+                self._starting = loop.call_at(self._next_at_s, self._start)
                 return
             batch = self._take_batch()
             self._next_at_s = now_s + self._pace_s if len(batch) > 1 else now_s
@@ -229,7 +229,7 @@ class OrderedWriter:
         self._sends.discard(task)
         if not task.cancelled():
             task.result()
-            if not self._is_starting:
+            if self._starting is None:
                 self._start()
 
     async def _send(self, batch: list[_Pending]) -> None:

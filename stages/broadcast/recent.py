@@ -13,7 +13,8 @@ KEPT_MS: Final = 30_000
 MAX_UTTERANCES: Final = 32
 """Of one session and language; somebody who speaks makes some ten in the time."""
 MAX_CAUGHT_UP: Final = 20_000
-"""Connections that are remembered as served: more than may listen within KEPT_MS (row N9 times row N10)."""
+"""Connections that are remembered as served: four times as many as may listen (row N9 times row N10). One that is
+forgotten is shown again what it knows, and drops it."""
 
 
 class Recent:
@@ -49,8 +50,10 @@ class Recent:
         return len(self._captions)
 
     def _forget(self, now_ms: int) -> None:
+        """Those come first that have had no caption for longest; the one that has just come stays."""
         while True:
-            key, oldest = next(iter(self._captions.items()))
-            if any(now_ms - noted_ms <= KEPT_MS for noted_ms, _ in oldest.values()):
+            key, captions = next(iter(self._captions.items()))
+            last_ms, _ = next(reversed(captions.values()))
+            if now_ms - last_ms <= KEPT_MS:
                 return
             del self._captions[key]

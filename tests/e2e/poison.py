@@ -7,9 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple
 
 import aiohttp
-import boto3
 import msgspec
-from botocore.config import Config
 
 from local import tones
 from ops import tokens
@@ -31,6 +29,7 @@ from streams.records import (
     encode,
 )
 from streams.resources import STAGES, StreamName
+from tests.e2e import stored
 from tests.e2e.whole_stack import WholeStack, described
 
 STREAMS: Final[tuple[StreamName, ...]] = ("audio", "transcripts", "speech")
@@ -193,19 +192,6 @@ def here(stack: WholeStack) -> Environment:
     return Environment("the stack", found.prefix, found.engine, found.environment)
 
 
-def client(stack: WholeStack, service: str) -> Any:
-    """A patient client."""
-    environment = stack.environment
-    return boto3.client(
-        service,
-        endpoint_url=environment[f"AWS_ENDPOINT_URL_{service.upper()}"],
-        region_name=environment["AWS_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"mode": "standard", "total_max_attempts": 20}),
-    )
-
-
 def ids_of_letters(dynamo: Any) -> set[str]:
     """Of those that are whole: their facts are written last."""
     pages = dynamo.get_paginator("scan").paginate(
@@ -252,7 +238,7 @@ async def hold(stack: WholeStack, script: tones.Script, languages: Sequence[str]
     """A talk at the speed of speech, with a thousand records of poison strewn in, or none."""
     found = described(stack)
     pcm = script.render()
-    kinesis = client(stack, "kinesis")
+    kinesis = stored.client(stack.environment, "kinesis")
     refused: dict[str, bytes] = {}
 
     async def strew(session_id: str) -> None:

@@ -13,7 +13,7 @@ from streams.resources import STREAMS
 
 
 def client(environment: Mapping[str, str], service: str) -> Any:
-    """A client of boto3 for `kinesis` or `dynamodb`. environment: the stack's."""
+    """A patient client of boto3 for `kinesis` or `dynamodb`. environment: the stack's."""
     return boto3.client(
         service,
         endpoint_url=environment[f"AWS_ENDPOINT_URL_{service.upper()}"],

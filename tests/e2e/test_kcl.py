@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from streams.kcl_daemon import children_of
+from tests.e2e import stored
 from tests.e2e.whole_stack import WholeStack, finished, tone_talk, wait_for_first_sound, words_heard
 from tests.support.kcl_worker import KclWorker, unreadable
 
@@ -31,17 +31,8 @@ class Services:
     """What the test does to the stack's streams and tables."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        def client(name: str) -> Any:
-            return boto3.client(
-                name,
-                endpoint_url=environment[f"AWS_ENDPOINT_URL_{name.upper()}"],
-                region_name=environment["AWS_REGION"],
-                aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            )
-
         prefix = environment["HERALD_PREFIX"]
-        self._kinesis, self._dynamodb = client("kinesis"), client("dynamodb")
+        self._kinesis, self._dynamodb = stored.client(environment, "kinesis"), stored.client(environment, "dynamodb")
         self._stream, self._leases = f"{prefix}-audio", f"{prefix}-leases-transcribe"
 
     def open_shards(self) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from ops.listener import Listener
 from ops.paths import PROJECT
 from ops.speaker import Speaker
 from streams.records import VERSION, Transcript, Word, encode
-from tests.e2e.poison import client, hold, ids_of_letters, letters
+from tests.e2e import stored
+from tests.e2e.poison import hold, ids_of_letters, letters
 from tests.e2e.whole_stack import WholeStack, described
 
 BOUND_MS: Final = 60_000
@@ -43,7 +44,7 @@ async def test_a_thousand_poison_records_harm_nobody_and_are_kept(tone_stack: Wh
     assert held.told
     assert max(held.delays_ms()) < BOUND_MS
 
-    dynamo = client(tone_stack, "dynamodb")
+    dynamo = stored.client(tone_stack.environment, "dynamodb")
     deadline = time.monotonic() + KEPT_WITHIN_S
     while missing := held.refused.keys() - await asyncio.to_thread(ids_of_letters, dynamo):
         assert time.monotonic() < deadline, f"{len(missing)} of {len(held.refused)} not kept"
@@ -118,7 +119,7 @@ async def test_what_was_refused_is_heard_after_the_fix(tone_stack: WholeStack) -
         speaker = await opened.enter_async_context(await Speaker.create(session, found.url, token))
         joined = await Listener.join(session, found.url, speaker.session_id, "es", lambda: None)
         it = Redriven(tone_stack, speaker.session_id, await opened.enter_async_context(joined))
-        kinesis = client(tone_stack, "kinesis")
+        kinesis = stored.client(tone_stack.environment, "kinesis")
         for number in numbers:
             data = encode(clause(speaker.session_id, number))
             kinesis.put_record(StreamName="herald-transcripts", Data=data, PartitionKey=speaker.session_id)
