@@ -1,4 +1,5 @@
-"""Rows W3 to W6, W9, A7, B3 through the whole stack: who is muted is heard by nobody, volume is measured."""
+"""Rows W3 to W6, W9, A7, B3 through the whole stack: who is muted is heard by nobody, volume is measured; and who comes
+back is shown what it missed."""
 
 import asyncio
 import base64
@@ -80,6 +81,11 @@ class Client:
         clauses = [one for one in self.ear.heard if self.languages[one.utterance_id, one.clause] == language]
         return [number for one in clauses for number in tones.numbers_in(one.text.lower())]
 
+    def read_words(self) -> list[int]:
+        """In the captions, each utterance as it was shown last, in the order in which they came first."""
+        texts = {one["utteranceId"]: one["text"] for one in self.messages if one["type"] == "caption"}
+        return [number for text in texts.values() for number in tones.numbers_in(text.lower())]
+
     def clauses_with(self, numbers: list[int]) -> list[ClauseHeard]:
         return [one for one in self.ear.heard if set(tones.numbers_in(one.text.lower())) & set(numbers)]
 
@@ -153,3 +159,36 @@ async def test_what_a_speaker_changes_while_speaking(tone_stack: WholeStack) -> 
     out, err = await asyncio.to_thread(audit.communicate, timeout=60)
     assert audit.returncode == 0, err + out
     assert json.loads(out)["sound"]["refused"] > 0
+
+
+async def test_a_listener_who_comes_back_is_shown_what_it_missed(tone_stack: WholeStack) -> None:
+    """And one who comes for the first time is not. Both come together, so that nothing else tells them apart."""
+    stack = described(tone_stack)
+    token = await asyncio.to_thread(tokens.token, stack, "somebody")
+    async with contextlib.AsyncExitStack() as opened:
+        session = await opened.enter_async_context(aiohttp.ClientSession())
+
+        async def come(**query: str) -> Client:
+            return await opened.enter_async_context(client(session, stack.url, **query))
+
+        speaker = await come(action="createSession", sourceLanguage="en-US", token=token)
+        session_id = (await speaker.until("sessionCreated"))["sessionId"]
+        joining = {"action": "joinSession", "sessionId": session_id, "targetLanguage": "es"}
+        stays = await come(**joining)
+        await stays.until("sessionJoined")
+        async with client(session, stack.url, **joining) as goes:
+            await goes.until("sessionJoined")
+            await speaker.say(12_600, 12_601)
+            await goes.until_heard(12_601)
+        await speaker.say(12_700, 12_701)
+        await stays.until_heard(12_701)
+        back, new = await come(**joining, returning="true"), await come(**joining)
+        await asyncio.gather(back.until("sessionJoined"), new.until("sessionJoined"))
+        await asyncio.sleep(LANGUAGE_WITHIN_S)  # until they are among those who are told
+        await speaker.say(12_800, 12_801)
+        await speaker.ask("endSession", "sessionEnded")
+        await asyncio.gather(*(each.until("sessionEnded") for each in (stays, back, new)))
+
+    assert back.read_words() == stays.read_words() == [12_600, 12_601, 12_700, 12_701, 12_800, 12_801]
+    assert new.read_words() == [12_800, 12_801]
+    assert back.words("es") == [12_800, 12_801]
