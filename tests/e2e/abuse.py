@@ -28,7 +28,8 @@ from gateway.sweep import SILENT_MS
 from local.gateway.connections import Limits
 from local.gateway.server import SWEEP_S
 from ops import tokens
-from tests.e2e.fuzz import LIFTED, row
+from tests.e2e.fuzz import LIFTED
+from tests.e2e.fuzzing import row
 from tests.e2e.stored import rows
 from tests.e2e.whole_stack import WholeStack, described
 from tests.support.stack import Stack, front

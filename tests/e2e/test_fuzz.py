@@ -16,7 +16,8 @@ from gateway.messages import QUERIES, REQUESTS
 from gateway.routes import BY_KEY
 from ingest import admission
 from ops import tokens
-from tests.e2e.fuzz import ANSWERS, fuzz, row
+from tests.e2e.fuzz import fuzz
+from tests.e2e.fuzzing import ANSWERS, row
 from tests.e2e.malformed import ROUTES, Corpus, valid, valid_query
 from tests.e2e.whole_stack import WholeStack, described
 

@@ -57,6 +57,11 @@ class Client:
         async with asyncio.timeout(ANSWER_WITHIN_S), self._came:
             await self._came.wait_for(lambda: self.clauses_with([number]))
 
+    async def until_listeners(self, number: int) -> None:
+        """Until so many have their place, as a speaker is told unasked (row W14)."""
+        async with asyncio.timeout(ANSWER_WITHIN_S), self._came:
+            await self._came.wait_for(lambda: any(one.get("listenerCount") == number for one in self.messages))
+
     async def ask(self, action: str, answer: str, **fields: Any) -> dict[str, Any]:
         await self._socket.send_json({"action": action, **fields})
         return await self.until(answer)
@@ -184,7 +189,7 @@ async def test_a_listener_who_comes_back_is_shown_what_it_missed(tone_stack: Who
         await stays.until_heard(12_701)
         back, new = await come(**joining, returning="true"), await come(**joining)
         await asyncio.gather(back.until("sessionJoined"), new.until("sessionJoined"))
-        await asyncio.sleep(LANGUAGE_WITHIN_S)  # until they are among those who are told
+        await speaker.until_listeners(3)
         await speaker.say(12_800, 12_801)
         await speaker.ask("endSession", "sessionEnded")
         await asyncio.gather(*(each.until("sessionEnded") for each in (stays, back, new)))
