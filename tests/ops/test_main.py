@@ -18,7 +18,13 @@ def test_the_command_lines_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_ctrl_c_is_quiet_while_modules_are_still_imported(tmp_path: Path) -> None:
     argv = [sys.executable, "-X", "importtime", "-m", "ops", "up", "--port", "0"]
     environ = {**os.environ, "HERALD_DIR": str(tmp_path)}
-    with subprocess.Popen(argv, cwd=PROJECT, env=environ, stderr=subprocess.PIPE, text=True) as process:
+    # What runs the tests may be a background job, which ignores it, as its children then do.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(argv, cwd=PROJECT, env=environ, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         try:
             assert process.stderr is not None
             for line in process.stderr:  # a line for each module that was imported
