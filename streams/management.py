@@ -1,18 +1,18 @@
-"""Posts to WebSocket connections through API Gateway's management API, at a quarter of what the SDK's client costs.
+"""Posts to WebSocket connections through API Gateway's management API, at a tenth of what the SDK's client costs.
 
 A message to 500 listeners is 500 requests; the SDK's way through models, hooks and serialisers takes some milliseconds
-of CPU for each. Here the SDK only signs, and the request is sent as it is. Whatever is rare is the SDK's client's.
+of CPU for each. Here a request is signed and sent as it is. Whatever is rare is the SDK's client's.
 """
 
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from yarl import URL
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, Unavailable
+from streams.signing import signed_headers
 
 SERVICE: Final = "execute-api"
 _GONE: Final = 410
@@ -32,17 +32,23 @@ class Management:
         self._credentials = credentials
         self._http = http
         self._region: str = client.meta.region_name
-        self._endpoint: str = client.meta.endpoint_url.rstrip("/")
+        endpoint = URL(client.meta.endpoint_url)
+        self._origin = str(endpoint.origin())
+        self._host = endpoint.host_port_subcomponent or ""
+        self._path = f"{endpoint.raw_path.rstrip('/')}/@connections/"
 
     async def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - the SDK's names
         """Send a message. Raises HeraldError, and what the connection raises; NotFound for a client that has gone."""
         if self._credentials is None:
             raise Refused("posting to a connection: there are no credentials", code="NoCredentials")
-        signer = SigV4Auth(await self._credentials.get_frozen_credentials(), SERVICE, self._region)
-        request = AWSRequest("POST", f"{self._endpoint}/@connections/{quote(ConnectionId, safe='')}", data=Data)
-        signer.add_auth(request)
-        url = URL(request.url, encoded=True)
-        async with self._http.post(url, data=Data, headers=dict(request.headers)) as answer:
+        path = self._path + quote(ConnectionId, safe="")
+        headers = signed_headers(
+            await self._credentials.get_frozen_credentials(),
+            service=SERVICE, region=self._region, method="POST", host=self._host, path=path, body=Data,
+            now=datetime.now(UTC),
+        )  # fmt: skip
+        url = URL(self._origin + path, encoded=True)
+        async with self._http.post(url, data=Data, headers=headers) as answer:
             await answer.read()
             if answer.status >= _OUR_FAULT:
                 raise _error(answer.status, answer.headers.get("x-amzn-ErrorType", ""))

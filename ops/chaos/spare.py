@@ -11,7 +11,6 @@ from ops.parts import Context, Options, child_environment, part
 from ops.paths import PROJECT, Paths
 from ops.stack_file import Stack
 
-READY_WITHIN_S: Final = 60.0
 GRACE_S: Final = 20.0
 
 
@@ -38,7 +37,7 @@ class Spare:
             PROJECT,
         )
         try:
-            await self._child.ready(READY_WITHIN_S)
+            await self._child.ready(own.ready_within_s(self._context.options))
         except BaseException:
             await self._child.stop()
             raise
