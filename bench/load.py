@@ -89,12 +89,12 @@ class Tally:
             "acknowledged": len(self.took_ms),
             "refused": dict(self.refused),
             "notices": len(self.notices_ms),
-            **_percentiles("", self.took_ms),
-            **_percentiles("notice_", self.notices_ms),
+            **percentiles("", self.took_ms),
+            **percentiles("notice_", self.notices_ms),
         }
 
 
-def _percentiles(prefix: str, times_ms: list[float]) -> dict[str, float]:
+def percentiles(prefix: str, times_ms: list[float]) -> dict[str, float]:
     if len(times_ms) < 2:
         return {}
     cuts = statistics.quantiles(times_ms, n=100)

@@ -4,6 +4,7 @@ Lambda calls `run`, one invocation at a time; a server that has an event loop of
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -88,6 +89,8 @@ class Function:
                 async with AsyncExitStack() as stack:
                     self._handle = await self._open(stack, self._log, self._metrics)
                     self._stack = stack.pop_all()
+                if self._loop is not None:
+                    gc.freeze()  # the process is the function's alone: nobody is to wait until it all has been walked
             return self._handle
 
     def _refuse(self, error: WireError, event: Event) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from typing import Final
 import msgspec
 
 from ops.errors import CommandError
+from ops.parts import KCL_READY_WITHIN_S
 
-ANSWER_WITHIN_S: Final = 90.0
+ANSWER_WITHIN_S: Final = KCL_READY_WITHIN_S + 60.0
+"""A restart is answered when the successor is ready and its predecessor has drained and ended."""
 
 
 class Wish(msgspec.Struct):

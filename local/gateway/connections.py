@@ -95,29 +95,27 @@ class Client:
         """It is over."""
         for timer in self._timers:
             timer.cancel()
+        self.begin_no_more()
+        self._gateway.left(self, code, reason)
+
+    def turn_is_over(self) -> None:
+        """One of its messages has been answered, or will not be."""
+        self._in_flight -= 1
+        if self._waiting:
+            following, its_arrival_ms = self._waiting.popleft()
+            self._waiting_bytes -= len(following) + _KEPT_BYTES
+            self._begin(following, its_arrival_ms)
+        if self._waiting_bytes <= MAX_HELD_BYTES:
+            self.socket.resume_reading()
+
+    def begin_no_more(self) -> None:
+        """The twin stops: what waits is not begun any more."""
         self._waiting.clear()
         self._waiting_bytes = 0
-        self._gateway.left(self, code, reason)
 
     def _begin(self, data: str | bytes, arrived_ms: int) -> None:
         self._in_flight += 1
-        self._gateway.functions.keep(self._handle(data, arrived_ms))
-
-    async def _handle(self, data: str | bytes, arrived_ms: int) -> None:
-        try:
-            await self._gateway.message(self, data, arrived_ms)
-        except asyncio.CancelledError:
-            self._waiting.clear()  # the twin stops: what waits is not begun any more
-            self._waiting_bytes = 0
-            raise
-        finally:
-            self._in_flight -= 1
-            if self._waiting:
-                following, its_arrival_ms = self._waiting.popleft()
-                self._waiting_bytes -= len(following) + _KEPT_BYTES
-                self._begin(following, its_arrival_ms)
-            if self._waiting_bytes <= MAX_HELD_BYTES:
-                self.socket.resume_reading()
+        self._gateway.message(self, data, arrived_ms)
 
     def _check_idle(self) -> None:
         idle_s = (_now_ms() - self.last_active_ms) / 1000
@@ -126,6 +124,50 @@ class Client:
             return
         loop = asyncio.get_running_loop()
         self._timers[1] = loop.call_later(self._idle_s - idle_s, self._check_idle)
+
+
+class Exchange:
+    """One message under way: from its function's invocation to the answer."""
+
+    __slots__ = ("_gateway", "_timer", "client", "request_id", "route")
+
+    def __init__(self, gateway: Gateway, client: Client, route: str, request_id: str) -> None:
+        self.client = client
+        self.route = route
+        self.request_id = request_id
+        self._gateway: Gateway | None = gateway
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, work: asyncio.Task[Any], within_s: float) -> None:
+        """The function has been invoked. After within_s it goes on alone."""
+        self._timer = asyncio.get_running_loop().call_later(within_s, self.end, TIMED_OUT)
+        work.add_done_callback(self._ended)
+
+    def end(self, failure: str = "", answer: str = "") -> None:
+        """It is over: with an answer, with what the service says of a failure, or without a word."""
+        gateway, self._gateway = self._gateway, None
+        if gateway is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if failure:
+            answer = events.failure(failure, self.client.peer.connection_id, self.request_id)
+        gateway.answer(self, answer)
+        self.client.turn_is_over()
+
+    def _ended(self, work: asyncio.Task[Any]) -> None:
+        if work.cancelled():
+            self.client.begin_no_more()
+            self.end()
+            return
+        try:
+            answer = _answer_of(work.result())
+        except FunctionFailed:
+            if self._gateway is not None:
+                self._gateway.count_failure(self.route)
+            self.end(INTERNAL_ERROR)
+        else:
+            self.end(answer=answer)
 
 
 class Gateway:
@@ -161,7 +203,7 @@ class Gateway:
         self._clients[connection_id] = client
         client.begin(self.limits)
 
-    async def message(self, client: Client, data: str | bytes, arrived_ms: int) -> None:
+    def message(self, client: Client, data: str | bytes, arrived_ms: int) -> None:
         """One message, to its function; the answer goes back to the client."""
         request_id = _request_id()
         if isinstance(data, bytes):
@@ -171,19 +213,20 @@ class Gateway:
         event = events.message(
             client.peer, route, request_id, secrets.token_urlsafe(_ID_BYTES), arrived_ms, body, base64=is_base64
         )
-        connection_id = client.peer.connection_id
-        try:
-            if (fault := self._faults.pick(route)) is not None and not await self._suffer(fault, client, request_id):
-                return
-            answer = await self._invoke(route, event, request_id)
-            text = _answer_of(answer)
-        except TimeoutError:
-            text = events.failure(TIMED_OUT, connection_id, request_id)
-        except FunctionFailed:
-            self._calls.count(route, "errors")
-            text = events.failure(INTERNAL_ERROR, connection_id, request_id)
-        if text and BY_KEY[route].answers:
-            self._try_send(client, text)
+        exchange = Exchange(self, client, route, request_id)
+        if (fault := self._faults.pick(route)) is not None:
+            self.functions.keep(self._suffer(fault, exchange, event))
+        else:
+            self._begin(exchange, event)
+
+    def answer(self, exchange: Exchange, text: str) -> None:
+        """What becomes of a message: an answer to its client, if there is one and the route has any."""
+        if text and BY_KEY[exchange.route].answers:
+            self._try_send(exchange.client, text)
+
+    def count_failure(self, route: str) -> None:
+        """A function failed."""
+        self._calls.count(route, "errors")
 
     def left(self, client: Client, code: int, reason: str) -> None:
         """A connection is over."""
@@ -227,12 +270,18 @@ class Gateway:
 
     async def _invoke(self, route: str, event: dict[str, Any], request_id: str) -> Any:
         """Raises FunctionFailed, or TimeoutError at the integration's time limit; the function then goes on alone."""
-        self._calls.count(route)
-        work = self.functions.keep(self.functions.invoke(BY_KEY[route].function, event, request_id))
+        work = self._invoked(route, event, request_id)
         done, _ = await asyncio.wait({work}, timeout=self.limits.integration_s)
         if not done:
             raise TimeoutError
         return work.result()
+
+    def _invoked(self, route: str, event: dict[str, Any], request_id: str) -> asyncio.Task[Any]:
+        self._calls.count(route)
+        return self.functions.keep(self.functions.invoke(BY_KEY[route].function, event, request_id))
+
+    def _begin(self, exchange: Exchange, event: dict[str, Any]) -> None:
+        exchange.begin(self._invoked(exchange.route, event, exchange.request_id), self.limits.integration_s)
 
     async def _disconnected(self, event: dict[str, Any], request_id: str) -> None:
         try:
@@ -240,21 +289,22 @@ class Gateway:
         except (FunctionFailed, TimeoutError):
             self._calls.count("$disconnect", "errors")
 
-    async def _suffer(self, fault: Fault, client: Client, request_id: str) -> bool:
-        """Do what the fault says; whether the message is to be handled all the same."""
+    async def _suffer(self, fault: Fault, exchange: Exchange, event: dict[str, Any]) -> None:
+        """Do to a message what the fault says."""
         match fault.kind:
             case "slow":
                 await asyncio.sleep(fault.delay_ms / 1000)
-                return True
+                self._begin(exchange, event)
             case "cut":
-                client.socket.abort()
+                exchange.client.socket.abort()
+                exchange.end()
             case "throttle":
-                self._try_send(client, events.failure(LIMIT_EXCEEDED, client.peer.connection_id, request_id))
+                exchange.end(LIMIT_EXCEEDED)
             case "error" | "partial":
-                raise FunctionFailed(fault.code)
+                self.count_failure(exchange.route)
+                exchange.end(INTERNAL_ERROR)
             case "half_open":
-                pass
-        return False
+                exchange.end()
 
     def _try_send(self, client: Client, text: str) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import uuid
 from contextlib import suppress
@@ -78,6 +79,7 @@ class Server:
         self._runner = runner(application, PATIENCE_S / 2)
         await self._runner.setup()
         await self._functions.open()
+        gc.freeze()  # of what was made for the start, to walk it all would hold everybody up for half a second
         await self._entrances.start_serving()
         await self._invoke("sweep", {"seenBeforeMs": started_ms})  # nobody is connected from a former life
         rounds = {"rounds": ROUNDS, "roundS": self._round_s}
