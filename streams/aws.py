@@ -88,11 +88,15 @@ class Clients:
             return self._clients[service]
 
     async def _management(self, client: Any) -> Management:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
-        connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
-        http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
-        credentials = await self._session.get_credentials()
-        return Management(client, credentials, http)
+        made = Management(
+            client,
+            await self._session.get_credentials(),
+            most=MAX_CONNECTIONS,
+            connect_s=CONNECT_TIMEOUT_S,
+            answer_s=READ_TIMEOUT_S,
+        )
+        self._stack.push_async_callback(made.close)
+        return made
 
 
 def _timestamp(value: Any) -> datetime:

@@ -1,4 +1,4 @@
-"""Posts to WebSocket connections through API Gateway's management API, at a tenth of what the SDK's client costs.
+"""Posts to WebSocket connections through API Gateway's management API, at a twentieth of what the SDK's client costs.
 
 A message to 500 listeners is 500 requests; the SDK's way through models, hooks and serialisers takes some milliseconds
 of CPU for each. Here a request is signed and sent as it is. Whatever is rare is the SDK's client's.
@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
 from yarl import URL
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, Unavailable
+from streams.http1 import Http1
 from streams.signing import signed_headers
 
 SERVICE: Final = "execute-api"
@@ -24,18 +24,17 @@ _THEIR_FAULT: Final = 500
 class Management:
     """The management API. client: the SDK's, for the rest. credentials: its session's; None: what is not signed fails.
 
-    http: with room for as many connections as posts are to be under way.
+    most: posts under way at once. connect_s, answer_s: how long a connection and an answer may take.
     """
 
-    def __init__(self, client: Any, credentials: Any, http: aiohttp.ClientSession) -> None:
+    def __init__(self, client: Any, credentials: Any, *, most: int, connect_s: float, answer_s: float) -> None:
         self._client = client
         self._credentials = credentials
-        self._http = http
         self._region: str = client.meta.region_name
         endpoint = URL(client.meta.endpoint_url)
-        self._origin = str(endpoint.origin())
         self._host = endpoint.host_port_subcomponent or ""
         self._path = f"{endpoint.raw_path.rstrip('/')}/@connections/"
+        self._http = Http1(endpoint, most=most, connect_s=connect_s, answer_s=answer_s)
 
     async def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - the SDK's names
         """Send a message. Raises HeraldError, and what the connection raises; NotFound for a client that has gone."""
@@ -47,11 +46,15 @@ class Management:
             service=SERVICE, region=self._region, method="POST", host=self._host, path=path, body=Data,
             now=datetime.now(UTC),
         )  # fmt: skip
-        url = URL(self._origin + path, encoded=True)
-        async with self._http.post(url, data=Data, headers=headers) as answer:
-            await answer.read()
-            if answer.status >= _OUR_FAULT:
-                raise _error(answer.status, answer.headers.get("x-amzn-ErrorType", ""))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST {path} HTTP/1.1\r\n{lines}Content-Length: {len(Data)}\r\n\r\n"
+        answer = await self._http.request(head.encode("latin-1") + Data)
+        if answer.status >= _OUR_FAULT:
+            raise _error(answer.status, answer.headers.get("x-amzn-errortype", ""))
+
+    async def close(self) -> None:
+        """Close the connections that posts went by."""
+        await self._http.close()
 
     async def get_connection(self, **arguments: Any) -> Any:
         """As the SDK has it."""

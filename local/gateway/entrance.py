@@ -11,6 +11,8 @@ from typing import Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from local.gateway.connections import Gateway
+from local.gateway.http import Http
+from local.gateway.posting import BEGINNING, Posting
 from local.gateway.websocket import END_OF_HEAD, WebSocket
 
 PATH: Final = "/live"
@@ -23,11 +25,12 @@ _WEBSOCKETS: Final = b"GET " + PATH.encode()
 
 
 class Entrance(asyncio.Protocol):
-    """A connection of which it is not known yet what it is."""
+    """A connection of which it is not known yet what it is. general: makes the general server's side of one."""
 
-    def __init__(self, gateway: Gateway, http: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, gateway: Gateway, http: Http, general: Callable[[], asyncio.Protocol]) -> None:
         self._gateway = gateway
         self._http = http
+        self._general = general
         self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,18 +52,23 @@ class Entrance(asyncio.Protocol):
             self._patience.cancel()
             if head.startswith(_WEBSOCKETS) and b"\r\nupgrade: websocket" in head.lower():
                 self._open()
+            elif head.startswith(BEGINNING):
+                posting = Posting(self._transport, self._http, self._gateway.limits.request_s, self._hand_over)
+                self._transport.set_protocol(posting)
+                posting.data_received(self._data)
             else:
-                self._hand_over()
+                self._hand_over(self._transport, self._data)
 
     def _refuse(self, status: str) -> None:
         self._transport.write(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
         self._transport.close()
 
-    def _hand_over(self) -> None:
-        protocol = self._http()
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        protocol.data_received(self._data)
+    def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Let the general server have it, with what has come of its next request."""
+        protocol = self._general()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(data)
 
     def _open(self) -> None:
         socket = WebSocket(self._transport)

@@ -30,6 +30,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 KEPT_S: Final = 75.0
 """Longer than clients keep a connection that they do not use."""
 CONNECTIONS_SERVICE: Final = "execute-api"
+CONNECTIONS_PATH: Final = "/@connections/"
+POST_OPERATION: Final = "PostToConnection"
 LAMBDA_SERVICE: Final = "lambda"
 
 
@@ -41,6 +43,10 @@ class AwsError(Exception):
         self.status = status
         self.code = code
         self.message = message
+
+    def body(self) -> bytes:
+        """What is answered, as JSON."""
+        return json.dumps({"message": self.message}).encode()
 
 
 Operation = Callable[[web.Request, bytes], Awaitable[web.Response]]
@@ -70,12 +76,12 @@ class Http:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         ControlPlane(self._faults, self._calls).add_routes(app)
         for method, name, operation in (
-            ("POST", "PostToConnection", self._post),
+            ("POST", POST_OPERATION, self._post),
             ("GET", "GetConnection", self._get),
             ("DELETE", "DeleteConnection", self._delete),
         ):
             handler = self._signed(CONNECTIONS_SERVICE, name, operation)
-            app.router.add_route(method, "/@connections/{id}", handler)
+            app.router.add_route(method, f"{CONNECTIONS_PATH}{{id}}", handler)
         app.router.add_post(
             "/2015-03-31/functions/{name}/invocations", self._signed(LAMBDA_SERVICE, "Invoke", self._invoke)
         )
@@ -106,34 +112,45 @@ class Http:
             raise AwsError(408, "RequestTimeoutException", "The request's body did not come.") from error
         except web.HTTPRequestEntityTooLarge as error:
             raise AwsError(413, "PayloadTooLargeException", "Request Too Long") from error
-        path, _, query = request.raw_path.partition("?")
-        try:
-            verify(
-                request.method,
-                path,
-                query,
-                request.headers,
-                body,
-                self._secrets,
-                datetime.now(UTC),
-                service=service,
-            )
-        except SignatureError as error:
-            raise AwsError(403, "ForbiddenException", error.message) from error
+        self._check(request.method, request.raw_path, request.headers, body, service)
         return body
 
+    def _check(self, method: str, target: str, headers: Mapping[str, str], body: bytes, service: str) -> None:
+        path, _, query = target.partition("?")
+        try:
+            verify(method, path, query, headers, body, self._secrets, datetime.now(UTC), service=service)
+        except SignatureError as error:
+            raise AwsError(403, "ForbiddenException", error.message) from error
+
+    def has_faults(self) -> bool:
+        """Whether any are switched on."""
+        return bool(self._faults.active())
+
+    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        """A whole `POST /@connections/{id}`, while there are no faults. target: as it came. Raises AwsError."""
+        self._calls.count(POST_OPERATION)
+        try:
+            self._check("POST", target, headers, body, CONNECTIONS_SERVICE)
+            self._send(unquote(target.partition("?")[0].removeprefix(CONNECTIONS_PATH)), body)
+        except AwsError:
+            self._calls.count(POST_OPERATION, "errors")
+            raise
+
     async def _post(self, request: web.Request, body: bytes) -> web.Response:
+        self._send(_id(request), body)
+        return web.Response()
+
+    def _send(self, connection_id: str, body: bytes) -> None:
         if len(body) > MAX_MESSAGE_BYTES:
             raise AwsError(413, "PayloadTooLargeException", "Request Too Long")
         try:
-            self._gateway.post(_id(request), body.decode())
+            self._gateway.post(connection_id, body.decode())
         except Gone as error:
             raise AwsError(410, "GoneException", "") from error
         except Slow as error:
             raise AwsError(429, "LimitExceededException", "The client does not read what it is sent.") from error
         except UnicodeDecodeError as error:
             raise AwsError(400, "BadRequestException", "Data is not text.") from error
-        return web.Response()
 
     async def _get(self, request: web.Request, _: bytes) -> web.Response:
         try:
@@ -220,4 +237,9 @@ def _iso(at_ms: int) -> str:
 
 
 def _error(error: AwsError) -> web.Response:
-    return web.json_response({"message": error.message}, status=error.status, headers={"x-amzn-ErrorType": error.code})
+    return web.Response(
+        body=error.body(),
+        content_type="application/json",
+        status=error.status,
+        headers={"x-amzn-ErrorType": error.code},
+    )

@@ -71,8 +71,8 @@ class Server:
         os.environ.setdefault("CONNECTION_LIFETIME_S", str(self._limits.lifetime_s))
         issuer = Issuer(self._keys, os.environ["TOKEN_ISSUER"], os.environ["TOKEN_AUDIENCE"])
         prefix = os.environ.get("HERALD_PREFIX") or DEFAULT_PREFIX
-        http = Http(self._gateway, self._faults, self._calls, local_secrets(), issuer.jwks, prefix)
-        application = http.application()
+        self._http = Http(self._gateway, self._faults, self._calls, local_secrets(), issuer.jwks, prefix)
+        application = self._http.application()
         Pages(lambda: issuer.sign(SUBJECT, "speaker"), load_settings(Settings, os.environ).sources()).add_routes(
             application
         )
@@ -115,4 +115,4 @@ class Server:
     def _entrance(self) -> Entrance:
         server = self._runner.server
         assert server is not None
-        return Entrance(self._gateway, server)
+        return Entrance(self._gateway, self._http, server)

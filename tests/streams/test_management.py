@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -128,6 +127,6 @@ async def test_another_secret_is_refused(server: Server, clients: Clients, monke
 
 async def test_nobody_serves(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     api = await management(clients, f"http://127.0.0.1:{free_port()}", monkeypatch)
-    with pytest.raises(aiohttp.ClientConnectorError) as error:  # as the SDK's client: the caller puts it into our words
+    with pytest.raises(ConnectionRefusedError) as error:  # the caller puts it into our words
         await api.post_to_connection(ConnectionId="a", Data=MESSAGE)
     assert isinstance(as_error(error.value, "posting"), Unavailable | TimedOut)

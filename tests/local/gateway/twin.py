@@ -74,7 +74,7 @@ async def twin(answer: Answer = ok, limits: Limits | None = None) -> AsyncIterat
     await served.setup()
     assert served.server is not None
     make_http = served.server
-    server = await asyncio.get_running_loop().create_server(lambda: Entrance(gateway, make_http), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Entrance(gateway, http, make_http), "127.0.0.1", 0)
     try:
         yield Twin(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", gateway, calls, faults, events)
     finally:
