@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.utils import parse_timestamp
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+from streams.json_api import OPERATIONS, JsonApi
 from streams.management import Management
 
 CONNECT_TIMEOUT_S: Final = 2
@@ -34,7 +35,6 @@ MAX_CONNECTIONS: Final = 100
 """Row B1's posts in flight; other services need fewer."""
 
 MANAGEMENT: Final = "apigatewaymanagementapi"
-"""It has a client of ours in front of the SDK's."""
 
 _THROTTLED: Final = frozenset(
     {
@@ -84,17 +84,24 @@ class Clients:
                     user_agent=USER_AGENT,
                 )
                 client = await self._stack.enter_async_context(self._session.create_client(service, config=config))
-                self._clients[service] = await self._management(client) if service == MANAGEMENT else client
+                self._clients[service] = await self._ours(service, client)
             return self._clients[service]
 
-    async def _management(self, client: Any) -> Management:
-        made = Management(
-            client,
-            await self._session.get_credentials(),
-            most=MAX_CONNECTIONS,
-            connect_s=CONNECT_TIMEOUT_S,
-            answer_s=READ_TIMEOUT_S,
-        )
+    async def _ours(self, service: str, client: Any) -> Any:
+        """A client of ours in front of the SDK's, where there is one."""
+        bounds: dict[str, Any] = {
+            "most": MAX_CONNECTIONS,
+            "connect_s": CONNECT_TIMEOUT_S,
+            "answer_s": STORE_TIMEOUT_S if service in _STORES else READ_TIMEOUT_S,
+        }
+        credentials = await self._session.get_credentials()
+        made: Management | JsonApi
+        if service == MANAGEMENT:
+            made = Management(client, credentials, **bounds)
+        elif service in OPERATIONS:
+            made = JsonApi(client, credentials, OPERATIONS[service], **bounds)
+        else:
+            return client
         self._stack.push_async_callback(made.close)
         return made
 

@@ -1,7 +1,7 @@
 """HTTP/1.1 to one server, for small requests by the hundred: a fifth of what a general client takes for each.
 
-A request is bytes, an answer its status and headers; a body is read and dropped. The parser is llhttp. Connections are
-kept and used again; a request that finds none free waits for one.
+A request is bytes; the parser of answers is llhttp. Connections are kept and used again; a request that finds none free
+waits for one.
 """
 
 import asyncio
@@ -14,12 +14,15 @@ from yarl import URL
 KEPT_S: Final = 15.0
 """A connection that was not used for so long is not used again: servers end idle ones, at the earliest after 20 s."""
 
+_FINAL_FROM: Final = 200
+
 
 class Answer(NamedTuple):
     """headers: by their names in lower case; of several with one name, the last."""
 
     status: int
     headers: dict[str, str]
+    body: bytes
 
 
 class Connection(asyncio.Protocol):
@@ -28,6 +31,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
         self._waiting: asyncio.Future[Answer] | None = None
         self._loop = asyncio.get_running_loop()
         self.free_since_s = 0.0
@@ -72,17 +76,24 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """The parser: an answer begins."""
         self._headers = {}
+        self._body = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser has a header."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
+    def on_body(self, data: bytes) -> None:
+        """The parser has a part of the body."""
+        self._body.append(data)
+
     def on_message_complete(self) -> None:
-        """The parser has a whole answer."""
+        """The parser has a whole answer, or one that says that another will follow."""
+        if self._parser.get_status_code() < _FINAL_FROM:
+            return
         if not self._parser.should_keep_alive():
             self._transport.close()
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(Answer(self._parser.get_status_code(), self._headers))
+            self._waiting.set_result(Answer(self._parser.get_status_code(), self._headers, b"".join(self._body)))
 
     def _fail(self, error: Exception) -> None:
         self._transport.abort()

@@ -12,7 +12,7 @@ from yarl import URL
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, Unavailable
 from streams.http1 import Http1
-from streams.signing import signed_headers
+from streams.signing import Signer
 
 SERVICE: Final = "execute-api"
 _GONE: Final = 410
@@ -30,10 +30,9 @@ class Management:
     def __init__(self, client: Any, credentials: Any, *, most: int, connect_s: float, answer_s: float) -> None:
         self._client = client
         self._credentials = credentials
-        self._region: str = client.meta.region_name
         endpoint = URL(client.meta.endpoint_url)
-        self._host = endpoint.host_port_subcomponent or ""
         self._path = f"{endpoint.raw_path.rstrip('/')}/@connections/"
+        self._signer = Signer(endpoint, SERVICE, client.meta.region_name)
         self._http = Http1(endpoint, most=most, connect_s=connect_s, answer_s=answer_s)
 
     async def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - the SDK's names
@@ -41,14 +40,8 @@ class Management:
         if self._credentials is None:
             raise Refused("posting to a connection: there are no credentials", code="NoCredentials")
         path = self._path + quote(ConnectionId, safe="")
-        headers = signed_headers(
-            await self._credentials.get_frozen_credentials(),
-            service=SERVICE, region=self._region, method="POST", host=self._host, path=path, body=Data,
-            now=datetime.now(UTC),
-        )  # fmt: skip
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"POST {path} HTTP/1.1\r\n{lines}Content-Length: {len(Data)}\r\n\r\n"
-        answer = await self._http.request(head.encode("latin-1") + Data)
+        credentials = await self._credentials.get_frozen_credentials()
+        answer = await self._http.request(self._signer.request(credentials, "POST", path, Data, datetime.now(UTC)))
         if answer.status >= _OUR_FAULT:
             raise _error(answer.status, answer.headers.get("x-amzn-errortype", ""))
 

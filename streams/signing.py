@@ -1,45 +1,63 @@
-"""AWS Signature Version 4 for requests that are made by the hundred: 18 µs, where the SDK's signer takes 150.
-
-It signs the host, the time and the session's token, which is all that a request of ours has to prove; whatever else
-goes along is not signed, and the service does not ask for it.
-"""
+"""AWS Signature Version 4 for requests that are made by the hundred: 18 µs, where the SDK's signer takes 150."""
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
+from yarl import URL
+
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _UNRESERVED: Final = "/-_.~"
 
 
-def signed_headers(
-    credentials: Any, *, service: str, region: str, method: str, host: str, path: str, body: bytes, now: datetime
-) -> dict[str, str]:
-    """The headers that prove who sends a request without a query. Pure.
+class Signer:
+    """Signs requests to one endpoint of a service. service: its name in signatures."""
 
-    credentials: access_key, secret_key and token (or None), as botocore freezes them. host: with the port, if the URL
-    names one. path: as it goes over the wire, percent-encoded. now: in UTC.
-    """
-    at = now.strftime("%Y%m%dT%H%M%SZ")
-    signed = {"host": host, "x-amz-date": at}
-    if credentials.token:
-        signed["x-amz-security-token"] = credentials.token
-    names = ";".join(signed)
-    fields = "".join(f"{name}:{value}\n" for name, value in signed.items())
-    # every service but S3 wants the path encoded once more
-    canonical = f"{method}\n{quote(path, safe=_UNRESERVED)}\n\n{fields}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    scope = f"{at[:8]}/{region}/{service}/aws4_request"
-    to_sign = f"{ALGORITHM}\n{at}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = _key(credentials.secret_key, at[:8], region, service)
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    proof = f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return {**signed, "Authorization": proof}
+    def __init__(self, endpoint: URL, service: str, region: str) -> None:
+        self._host = endpoint.host_port_subcomponent or ""
+        self._service = service
+        self._region = region
+
+    def request(
+        self,
+        credentials: Any,
+        method: str,
+        path: str,
+        body: bytes,
+        now: datetime,
+        more: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The whole request as it goes over the wire, by HTTP/1.1. Pure.
+
+        credentials: access_key, secret_key and token (or None), as botocore freezes them. path: percent-encoded,
+        without a query. now: in UTC. more: headers besides, by their names in lower case; those of `x-amz-` are signed,
+        as the service wants it.
+        """
+        at = now.strftime("%Y%m%dT%H%M%SZ")
+        headers = {"host": self._host, "x-amz-date": at, **(more or {})}
+        if credentials.token:
+            headers["x-amz-security-token"] = credentials.token
+        signed = sorted(name for name in headers if name == "host" or name.startswith("x-amz-"))
+        names = ";".join(signed)
+        fields = "".join([f"{name}:{headers[name]}\n" for name in signed])
+        digest = hashlib.sha256(body).hexdigest()
+        # every service but S3 wants the path encoded once more
+        canonical = f"{method}\n{quote(path, safe=_UNRESERVED)}\n\n{fields}\n{names}\n{digest}"
+        scope = f"{at[:8]}/{self._region}/{self._service}/aws4_request"
+        to_sign = f"{ALGORITHM}\n{at}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        key = _key(credentials.secret_key, at[:8], self._region, self._service)
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        proof = f"{ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        headers |= {"authorization": proof, "content-length": str(len(body))}
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _key(secret_key: str, day: str, region: str, service: str) -> bytes:
     """What a secret is on one day, in one region, for one service."""
     key = f"AWS4{secret_key}".encode()

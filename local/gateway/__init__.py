@@ -11,5 +11,6 @@ Reading order:
 - `functions`: invocations: waiting for the answer or not, with time limits.
 - `connections`: who is connected; routes messages to functions, and answers and posts to clients.
 - `entrance`: tells WebSockets from plain HTTP on the one port.
-- `http`: everything that is plain HTTP.
+- `posting`: plain posts to clients, of which there are hundreds at once.
+- `http`: everything else that is plain HTTP.
 """
