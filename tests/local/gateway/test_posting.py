@@ -141,7 +141,9 @@ async def test_who_does_not_go_on_is_waited_for_only_so_long(monkeypatch: pytest
         idle = await Wire.open(it)
         assert await idle.ask(request) == 200
         assert await idle.is_over()
+        idle.close()
         slow = await Wire.open(it)
         assert await slow.ask(request) == 200
         assert await slow.ask(request[:-1]) == 408
         assert await slow.is_over()
+        slow.close()
