@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("emotion", "recogniser", "ingest", "driver", "recovery", "poison", "kinesis_twin", "kcl", "stack")
-ON_REQUEST = ("load",)
+ON_REQUEST = ("load", "listeners")
 """Measured only when named: they say how far from an aim this machine is, which no change is to blame for."""
 KEYS = ("ours", "spread", "peer", "unit", "ratio", "bar", "holds")
 

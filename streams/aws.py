@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-import aiohttp
 import botocore
 import pybase64
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-from botocore.utils import parse_timestamp
+from botocore.utils import get_environ_proxies, parse_timestamp
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
 from streams.json_api import OPERATIONS, JsonApi
@@ -88,11 +87,14 @@ class Clients:
             return self._clients[service]
 
     async def _ours(self, service: str, client: Any) -> Any:
-        """A client of ours in front of the SDK's, where there is one."""
+        """A client of ours in front of the SDK's, where there is one. By way of a proxy only the SDK's knows how."""
+        if get_environ_proxies(client.meta.endpoint_url):
+            return client
         bounds: dict[str, Any] = {
             "most": MAX_CONNECTIONS,
             "connect_s": CONNECT_TIMEOUT_S,
             "answer_s": STORE_TIMEOUT_S if service in _STORES else READ_TIMEOUT_S,
+            "authorities": self._session.get_config_variable("ca_bundle"),
         }
         credentials = await self._session.get_credentials()
         made: Management | JsonApi
@@ -126,7 +128,7 @@ def as_error(error: BaseException, doing: str) -> HeraldError:
         return _as_service_error(error, doing)
     if isinstance(error, TimeoutError):
         return TimedOut(f"{doing}: no answer in time")
-    if isinstance(error, HTTPClientError | ConnectionError | aiohttp.ClientError | OSError):
+    if isinstance(error, HTTPClientError | ConnectionError | OSError):
         return Unavailable(f"{doing}: {type(error).__name__}")
     raise error
 

@@ -1,4 +1,4 @@
-"""The calls that a stage or function makes all the time, at a tenth of what the SDK's client takes for one.
+"""The calls that a stage or function makes all the time, at an eighth of what the SDK's client takes for one.
 
 Of a chunk's or control message's CPU two thirds were the SDK's way through endpoint rules, hooks, serialisers and
 signers: 1.5 ms for a call. Requests of these services are the arguments as JSON, so here they are sent so. Whatever is
@@ -30,13 +30,10 @@ _BLOB: Final = b'"B"'
 class JsonApi:
     """A client in front of the SDK's, with the SDK's methods. operations: those that are called from here.
 
-    credentials: its session's; None: what is called from here fails. most: calls at once. connect_s, answer_s: how long
-    a connection and an answer may take.
+    credentials: its session's; None: what is called from here fails. bounds: see `Http1`.
     """
 
-    def __init__(
-        self, client: Any, credentials: Any, operations: Iterable[str], *, most: int, connect_s: float, answer_s: float
-    ) -> None:
+    def __init__(self, client: Any, credentials: Any, operations: Iterable[str], **bounds: Any) -> None:
         model = client.meta.service_model
         endpoint = URL(client.meta.endpoint_url)
         self._client = client
@@ -44,7 +41,7 @@ class JsonApi:
         self._target = f"{model.metadata['targetPrefix']}."
         self._content_type = f"application/x-amz-json-{model.metadata['jsonVersion']}"
         self._signer = Signer(endpoint, model.signing_name, client.meta.region_name)
-        self._http = Http1(endpoint, most=most, connect_s=connect_s, answer_s=answer_s)
+        self._http = Http1(endpoint, **bounds)
         self._ours = {xform_name(operation): self._calling(operation) for operation in operations}
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Posts to WebSocket connections through API Gateway's management API, at a twentieth of what the SDK's client costs.
+"""Posts to WebSocket connections through API Gateway's management API, at a seventh of what the SDK's client costs.
 
 A message to 500 listeners is 500 requests; the SDK's way through models, hooks and serialisers takes some milliseconds
 of CPU for each. Here a request is signed and sent as it is. Whatever is rare is the SDK's client's.
@@ -24,16 +24,16 @@ _THEIR_FAULT: Final = 500
 class Management:
     """The management API. client: the SDK's, for the rest. credentials: its session's; None: what is not signed fails.
 
-    most: posts under way at once. connect_s, answer_s: how long a connection and an answer may take.
+    bounds: see `Http1`.
     """
 
-    def __init__(self, client: Any, credentials: Any, *, most: int, connect_s: float, answer_s: float) -> None:
+    def __init__(self, client: Any, credentials: Any, **bounds: Any) -> None:
         self._client = client
         self._credentials = credentials
         endpoint = URL(client.meta.endpoint_url)
         self._path = f"{endpoint.raw_path.rstrip('/')}/@connections/"
         self._signer = Signer(endpoint, SERVICE, client.meta.region_name)
-        self._http = Http1(endpoint, most=most, connect_s=connect_s, answer_s=answer_s)
+        self._http = Http1(endpoint, **bounds)
 
     async def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - the SDK's names
         """Send a message. Raises HeraldError, and what the connection raises; NotFound for a client that has gone."""

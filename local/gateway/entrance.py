@@ -13,12 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 from local.gateway.connections import Gateway
 from local.gateway.http import Http
 from local.gateway.posting import BEGINNING, Posting
-from local.gateway.websocket import END_OF_HEAD, WebSocket
+from local.gateway.websocket import END_OF_HEAD, MAX_HEAD_BYTES, WebSocket
 
 PATH: Final = "/live"
 """The stage's name is the path, as in `wss://{api}.execute-api.{region}.amazonaws.com/{stage}`."""
-MAX_HEAD_BYTES: Final = 16 * 1024
-"""A token is a kilobyte or two."""
 _TOO_LARGE: Final = "431 Request Header Fields Too Large"
 _TOO_SLOW: Final = "408 Request Timeout"
 _WEBSOCKETS: Final = b"GET " + PATH.encode()

@@ -25,6 +25,8 @@ STUCK_S: Final = 10.0
 CLOSING_S: Final = 2.0
 """How long a client may take to answer a close frame."""
 END_OF_HEAD: Final = b"\r\n\r\n"
+MAX_HEAD_BYTES: Final = 16 * 1024
+"""A token is a kilobyte or two."""
 _ABNORMAL: Final = 1006
 
 

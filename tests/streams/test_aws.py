@@ -3,13 +3,13 @@
 from datetime import UTC
 from typing import Any
 
-import aiohttp
 import pytest
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from streams.aws import Clients, as_error
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+from streams.json_api import JsonApi
 from tests.streams.conftest import make_stream
 from tests.support.services import CREDENTIALS, free_port
 
@@ -37,7 +37,7 @@ def client_error(code: str, status: int) -> ClientError:
         (client_error("InvalidSsmlException", 400), Refused, None),
         (TimeoutError(), TimedOut, "TimedOut"),
         (ConnectionResetError("reset"), Unavailable, "Unavailable"),
-        (aiohttp.ServerDisconnectedError(), Unavailable, "Unavailable"),
+        (ConnectionResetError(), Unavailable, "Unavailable"),
         (EndpointConnectionError(endpoint_url="http://x"), Unavailable, "Unavailable"),
     ],
 )
@@ -84,3 +84,18 @@ async def test_times_are_botocore_s_own_in_utc(kinesis: Any, prefix: str) -> Non
             arrived.append(page["Records"][0]["ApproximateArrivalTimestamp"])
     assert arrived[0] == arrived[1]
     assert arrived[0].tzinfo is UTC
+
+
+@pytest.mark.parametrize(("exempt", "is_theirs"), [("", True), ("127.0.0.1", False)])
+async def test_by_way_of_a_proxy_the_sdk_s_client_calls(
+    monkeypatch: pytest.MonkeyPatch, exempt: str, is_theirs: bool
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    for name, value in (("http_proxy", "http://127.0.0.1:9"), ("no_proxy", exempt)):
+        monkeypatch.setenv(name, value)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
+    async with Clients() as clients:
+        client = await clients.get("dynamodb")
+        assert isinstance(client, JsonApi) is not is_theirs

@@ -116,8 +116,10 @@ async def test_what_is_no_http() -> None:
             await it.http().request(REQUEST)
 
 
-async def test_what_nobody_asked_for_is_nobody_s_answer() -> None:
-    async with serving(OK, OK.replace(b"hi", b"no")) as it:
+@pytest.mark.parametrize("more", [OK.replace(b"hi", b"no"), OK[:-1]])
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_what_nobody_asked_for_is_nobody_s_answer(more: bytes, at_once: bool) -> None:
+    async with serving(*([OK + more] if at_once else [OK, more])) as it:
         http = it.http()
         assert (await http.request(REQUEST)).body == b"hi"
         await asyncio.sleep(0.05)

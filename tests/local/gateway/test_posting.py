@@ -13,6 +13,7 @@ from gateway.routes import MAX_MESSAGE_BYTES
 from local.faults import Fault
 from local.gateway import posting
 from local.gateway.connections import Limits
+from local.gateway.websocket import MAX_HEAD_BYTES
 from streams.signing import Signer
 from tests.local.gateway.twin import Twin, next_of, twin
 
@@ -121,6 +122,14 @@ async def test_what_is_not_plain_is_the_general_server_s(change: tuple[bytes, by
             changed = changed[:-7] + b'7\r\n{"n":1}\r\n0\r\n\r\n'
         assert await wire.ask(changed) == status
         assert await next_of(socket) == {"n": 1}
+        wire.close()
+
+
+async def test_a_head_without_an_end_is_not_collected() -> None:
+    async with twin() as it, it.connect():
+        wire = await Wire.open(it)
+        assert await wire.ask(post(it, await connection_id(it), b"{}")) == 200
+        assert await wire.ask(posting.BEGINNING + b"x" * 2 * MAX_HEAD_BYTES) == 400
         wire.close()
 
 
