@@ -122,6 +122,7 @@ class Http1:
         self._answer_s = answer_s
         self._slots = asyncio.Semaphore(most)
         self._free: list[Connection] = []
+        self._closed = False
         self._tls = ssl.create_default_context(cafile=authorities) if server.scheme == "https" else None
 
     async def request(self, request: bytes) -> Answer:
@@ -137,13 +138,16 @@ class Http1:
             except BaseException:
                 connection.close()  # what it still says belongs to nobody
                 raise
-            if connection.is_open():
+            if self._closed:
+                connection.close()
+            elif connection.is_open():
                 connection.free_since_s = asyncio.get_running_loop().time()
                 self._free.append(connection)
             return answer
 
     async def close(self) -> None:
-        """Cut what is not in use."""
+        """Cut what is not in use, and keep nothing from now on: what is being asked is still answered."""
+        self._closed = True
         while self._free:
             self._free.pop().close()
 

@@ -24,9 +24,11 @@ class Served:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.connections = self.now = self.most = 0
+        self.clients: list[Http1] = []
 
     def http(self, most: int = 10, answer_s: float = 5.0) -> Http1:
-        return Http1(self.url, most=most, connect_s=5.0, answer_s=answer_s)
+        self.clients.append(Http1(self.url, most=most, connect_s=5.0, answer_s=answer_s))
+        return self.clients[-1]
 
 
 @asynccontextmanager
@@ -56,6 +58,8 @@ async def serving(*pieces: bytes, closes: bool = False) -> AsyncIterator[Served]
     try:
         yield served
     finally:
+        for client in served.clients:
+            await client.close()
         server.close()
         for writer in writers:
             writer.transport.abort()
@@ -67,7 +71,6 @@ async def test_connections_are_used_again_and_no_more_are_opened_than_may_be() -
         answers = await asyncio.gather(*(http.request(REQUEST) for _ in range(50)))
         assert answers == [Answer(200, {"content-length": "2", "x-a": "b"}, b"hi")] * 50
         assert it.connections == it.most == 3
-        await http.close()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,6 @@ async def test_answers_in_pieces(answer: list[bytes]) -> None:
             found = await http.request(REQUEST)
             assert (found.status, found.body) == (200, b"hi")
         assert it.connections == 1
-        await http.close()
 
 
 async def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
@@ -125,7 +127,6 @@ async def test_what_nobody_asked_for_is_nobody_s_answer(more: bytes, at_once: bo
         await asyncio.sleep(0.05)
         assert (await http.request(REQUEST)).body == b"hi"
         assert it.connections == 2
-        await http.close()
 
 
 async def test_a_late_answer_is_nobody_s() -> None:
@@ -140,6 +141,18 @@ async def test_a_late_answer_is_nobody_s() -> None:
         with pytest.raises(TimeoutError):
             await http.request(REQUEST)
         assert it.connections == 3
+
+
+async def test_what_is_answered_after_the_end_is_not_kept() -> None:
+    async with serving(OK[:5], OK[5:]) as it:
+        http = it.http()
+        asked = asyncio.ensure_future(http.request(REQUEST))
+        while not it.now:
+            await asyncio.sleep(0.001)
+        await http.close()
+        assert (await asked).body == b"hi"
+        while it.now:
+            await asyncio.sleep(0.001)
 
 
 async def test_nobody_serves() -> None:
