@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.utils import get_environ_proxies, parse_timestamp
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
+from streams.invocations import Invocations
 from streams.json_api import OPERATIONS, JsonApi
 from streams.management import Management
 
@@ -34,6 +35,7 @@ MAX_CONNECTIONS: Final = 100
 """Row B1's posts in flight; other services need fewer."""
 
 MANAGEMENT: Final = "apigatewaymanagementapi"
+LAMBDA: Final = "lambda"
 
 _THROTTLED: Final = frozenset(
     {
@@ -97,9 +99,11 @@ class Clients:
             "authorities": self._session.get_config_variable("ca_bundle"),
         }
         credentials = await self._session.get_credentials()
-        made: Management | JsonApi
+        made: Management | Invocations | JsonApi
         if service == MANAGEMENT:
             made = Management(client, credentials, **bounds)
+        elif service == LAMBDA:
+            made = Invocations(client, credentials, **bounds)
         elif service in OPERATIONS:
             made = JsonApi(client, credentials, OPERATIONS[service], **bounds)
         else:
