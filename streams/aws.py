@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
+import aiohttp
 import botocore
 import pybase64
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 from botocore.utils import get_environ_proxies, parse_timestamp
 
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
@@ -51,6 +52,8 @@ _THROTTLED: Final = frozenset(
 )
 _NOT_FOUND: Final = frozenset({"ResourceNotFoundException", "GoneException", "NotFoundException"})
 _UNAVAILABLE_FROM_STATUS: Final = 500
+_NO_WHOLE_ANSWER: Final = (HTTPClientError, ConnectionError, OSError, IncompleteReadError, aiohttp.ClientError)
+"""The last two come out of an answer's body that breaks off while it is read: the SDK leaves them as they are."""
 
 
 class Clients:
@@ -132,7 +135,7 @@ def as_error(error: BaseException, doing: str) -> HeraldError:
         return _as_service_error(error, doing)
     if isinstance(error, TimeoutError):
         return TimedOut(f"{doing}: no answer in time")
-    if isinstance(error, HTTPClientError | ConnectionError | OSError):
+    if isinstance(error, _NO_WHOLE_ANSWER):
         return Unavailable(f"{doing}: {type(error).__name__}")
     raise error
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from aiobotocore.session import get_session
-from botocore.exceptions import ClientError, EndpointConnectionError
+from aiohttp import ClientPayloadError
+from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError
 
 from streams.aws import Clients, as_error
 from streams.errors import HeraldError, NotFound, Refused, Throttled, TimedOut, Unavailable
@@ -39,6 +40,8 @@ def client_error(code: str, status: int) -> ClientError:
         (ConnectionResetError("reset"), Unavailable, "Unavailable"),
         (ConnectionResetError(), Unavailable, "Unavailable"),
         (EndpointConnectionError(endpoint_url="http://x"), Unavailable, "Unavailable"),
+        (ClientPayloadError("repeats what it got"), Unavailable, "Unavailable"),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), Unavailable, "Unavailable"),
     ],
 )
 def test_each_kind_of_error(error: BaseException, kind: type[HeraldError], code: str | None) -> None:

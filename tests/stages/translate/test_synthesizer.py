@@ -72,5 +72,11 @@ async def test_failures(polly: Any, polly_twin: Running) -> None:
     for language in ("de", "xx"):
         with pytest.raises(Refused):
             await speak(polly, language=language)
-    with polly_twin.faults({"kind": "cut", "operation": "SynthesizeSpeech"}), pytest.raises(Unavailable):
+
+
+@pytest.mark.parametrize("after_bytes", [0, 1, 20_000])
+async def test_speech_that_breaks_off_may_be_asked_for_again(polly: Any, polly_twin: Running, after_bytes: int) -> None:
+    cut = {"kind": "cut", "operation": "SynthesizeSpeech", "after_bytes": after_bytes}
+    with polly_twin.faults(cut), pytest.raises(Unavailable) as error:
         await speak(polly)
+    assert error.value.retryable
