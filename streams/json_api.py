@@ -15,7 +15,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from yarl import URL
 
-from streams.errors import Refused
+from streams.errors import Refused, Unavailable
 from streams.http1 import Answer, Http1
 from streams.signing import Signer
 
@@ -64,14 +64,17 @@ class JsonApi:
             answer = await self._http.request(request)
             if answer.status >= _NO_FAULT_BELOW:
                 raise _error(answer, operation)
-            return _decoded(answer.body)
+            try:
+                return _decoded(answer.body)
+            except ValueError as error:
+                raise Unavailable(f"calling {operation}: the answer is none of the service's") from error
 
         return call
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
-    """What a service answered. The bytes of an item come as base64."""
-    found: dict[str, Any] = msgspec.json.decode(body) if body else {}
+    """What a service answered. The bytes of an item come as base64. Raises ValueError for what is no JSON object."""
+    found = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
     if _BLOB in body:
         _decode_blobs(found)
     return found
@@ -94,7 +97,7 @@ def _error(answer: Answer, operation: str) -> ClientError:
     """As the SDK would raise it: with what the service sends along, such as the item of a condition that failed."""
     try:
         found = _decoded(answer.body)
-    except msgspec.DecodeError:
+    except ValueError:
         found = {}
     code = (
         str(found.pop("__type", "")).rpartition("#")[2] or answer.headers.get("x-amzn-errortype", "").partition(":")[0]

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiobotocore.session import get_session
+from aiohttp import web
 from botocore.exceptions import ClientError
 
 from streams.aws import Clients, as_error
@@ -140,6 +141,29 @@ async def test_without_credentials_it_says_so(clients: Clients, kinesis: JsonApi
         await without.put_records(StreamName="x", Records=[])
     with pytest.raises(AttributeError):
         without.no_such_call  # noqa: B018
+
+
+@pytest.mark.parametrize("body", ["<html>", '["a"]', '{"a":', '{"B":"%"}'])
+async def test_an_answer_of_somebody_else_s(clients: Clients, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=body, status=200 if request.headers["x-amz-target"].endswith("GetItem") else 502)
+
+    server = web.Server(answer)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{runner.addresses[0][1]}")
+        async with Clients() as elsewhere:
+            table = await elsewhere.get("dynamodb")
+            with pytest.raises(Unavailable, match=r"^calling GetItem: the answer is none"):
+                await table.get_item(TableName="t", Key=KEY)
+            with pytest.raises(ClientError) as failed:
+                await table.put_item(TableName="t", Item=KEY)
+            assert isinstance(as_error(failed.value, "writing"), Unavailable)
+    finally:
+        await runner.cleanup()
 
 
 async def test_its_names_are_the_sdk_s() -> None:
