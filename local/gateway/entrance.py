@@ -34,11 +34,13 @@ class Entrance(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio has a connection."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self._http.lanes.add(self._transport)
         self._patience = asyncio.get_running_loop().call_later(self._gateway.limits.request_s, self._refuse, _TOO_SLOW)
 
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio says that it is over."""
         self._patience.cancel()
+        self._http.lanes.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """asyncio has bytes: the head of a request, or a part of it."""
@@ -64,12 +66,14 @@ class Entrance(asyncio.Protocol):
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         """Let the general server have it, with what has come of its next request."""
         protocol = self._general()
+        self._http.lanes.discard(transport)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(data)
 
     def _open(self) -> None:
         socket = WebSocket(self._transport)
+        self._http.lanes.discard(self._transport)
         self._transport.set_protocol(socket)
         request = socket.open(self._data)
         if request is None:

@@ -70,6 +70,8 @@ class Http:
         self._secrets = secrets
         self._jwks = jwks
         self._prefix = prefix
+        self.lanes: set[asyncio.Transport] = set()
+        """Connections in the entrance and in the lane of posts, which the general server does not know."""
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -125,6 +127,11 @@ class Http:
     def has_faults(self) -> bool:
         """Whether any are switched on."""
         return bool(self._faults.active())
+
+    def end(self) -> None:
+        """The twin stops: cut what nobody else would."""
+        for transport in self.lanes:
+            transport.abort()
 
     def post(self, target: str, headers: Mapping[str, str], body: bytes) -> None:
         """A whole `POST /@connections/{id}`, while there are no faults. target: as it came. Raises AwsError."""

@@ -69,6 +69,7 @@ class Posting(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio says that it is over."""
         self._timer.cancel()
+        self._http.lanes.discard(self._transport)
 
     def _look(self) -> None:
         waited_s = self._loop.time() - self._since_s

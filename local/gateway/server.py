@@ -97,6 +97,7 @@ class Server:
         self._gateway.tell_all(draining(RECONNECT_AFTER_S, now_ms()))
         self._gateway.close_all()
         await self._functions.close(PATIENCE_S)
+        self._http.end()
         await self._runner.cleanup()
 
     async def _keep_invoking(self, name: str, every_s: float, event: dict[str, Any], *, at_once: bool) -> None:

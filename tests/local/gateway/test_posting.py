@@ -74,6 +74,15 @@ async def test_many_on_one_connection_also_in_pieces_and_several_at_once() -> No
         wire.close()
 
 
+async def test_the_twin_s_end_is_a_lane_s_end() -> None:
+    async with twin() as it, it.connect():
+        lane, silent = await Wire.open(it), await Wire.open(it)
+        assert await lane.ask(post(it, await connection_id(it), b"{}")) == 200
+    for wire in (lane, silent):
+        assert await wire.is_over()
+        wire.close()
+
+
 async def test_refusals_do_not_end_the_connection() -> None:
     async with twin() as it, it.connect() as socket:
         wire, name = await Wire.open(it), await connection_id(it)

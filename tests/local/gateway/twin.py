@@ -81,6 +81,7 @@ async def twin(answer: Answer = ok, limits: Limits | None = None) -> AsyncIterat
         server.close()
         gateway.close_all()
         await functions.close(1.0)
+        http.end()
         await served.cleanup()
 
 
