@@ -12,7 +12,7 @@ from streams.signing import Signer
 
 _NOT_FOUND: Final = frozenset({404, 410})
 _TOO_MANY: Final = 429
-_OUR_FAULT: Final = 400
+_NO_FAULT_BELOW: Final = 300
 _THEIR_FAULT: Final = 500
 
 
@@ -39,7 +39,7 @@ class RestApi:
         credentials = await self._credentials.get_frozen_credentials()
         request = self._signer.request(credentials, "POST", self._base + path, body, datetime.now(UTC), headers)
         answer = await self._http.request(request)
-        if answer.status >= _OUR_FAULT:
+        if answer.status >= _NO_FAULT_BELOW:
             raise _error(answer.status, answer.headers.get("x-amzn-errortype", ""), doing)
 
     async def close(self) -> None:

@@ -130,7 +130,7 @@ class Http:
 
     def end(self) -> None:
         """The twin stops: cut what nobody else would."""
-        for transport in self.lanes:
+        for transport in list(self.lanes):
             transport.abort()
 
     def post(self, target: str, headers: Mapping[str, str], body: bytes) -> None:

@@ -147,12 +147,13 @@ async def test_what_is_answered_after_the_end_is_not_kept() -> None:
     async with serving(OK[:5], OK[5:]) as it:
         http = it.http()
         asked = asyncio.ensure_future(http.request(REQUEST))
-        while not it.now:
-            await asyncio.sleep(0.001)
-        await http.close()
-        assert (await asked).body == b"hi"
-        while it.now:
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            while not it.now:
+                await asyncio.sleep(0.001)
+            await http.close()
+            assert (await asked).body == b"hi"
+            while it.now:
+                await asyncio.sleep(0.001)
 
 
 async def test_nobody_serves() -> None:

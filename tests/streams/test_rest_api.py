@@ -106,6 +106,7 @@ async def test_a_function_s_token_is_signed_too(
         (503, "", Unavailable),
         (400, "BadRequestException", Refused),
         (413, "PayloadTooLargeException", Refused),
+        (302, "", Refused),
     ],
 )
 async def test_errors_are_ours(
