@@ -50,6 +50,8 @@ async def tell(
     """
     slots = asyncio.Semaphore(IN_FLIGHT)
     after_ms: list[int] = []
+    failures: list[HeraldError] = []
+    waiting = iter(connections)
 
     async def post(connection_id: str) -> HeraldError | None:
         async with slots:
@@ -63,8 +65,7 @@ async def tell(
         after_ms.append(max(0, now_ms() - notice.since_ms))
         return None
 
-    async def tell_one(connection_id: str) -> HeraldError | None:
-        error = await post(connection_id)
+    async def settle(connection_id: str, error: HeraldError | None) -> None:
         for _ in range(RETRIES):
             if error is None or not error.retryable:
                 break
@@ -72,11 +73,19 @@ async def tell(
             error = await post(connection_id)
         if isinstance(error, NotFound):
             await _take_out(connection_id, remove)
-        return error
+        if error is not None:
+            failures.append(error)
 
-    outcomes = await asyncio.gather(*map(tell_one, connections))
-    gone = sum(isinstance(error, NotFound) for error in outcomes)
-    return Told(after_ms, gone, sum(error is not None for error in outcomes) - gone)
+    async def work() -> None:
+        for connection_id in waiting:
+            if (error := await post(connection_id)) is not None:
+                group.create_task(settle(connection_id, error))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(IN_FLIGHT, len(connections))):
+            group.create_task(work())
+    gone = sum(isinstance(error, NotFound) for error in failures)
+    return Told(after_ms, gone, len(failures) - gone)
 
 
 async def _take_out(connection_id: str, remove: Callable[[str], Awaitable[Any]]) -> None:

@@ -4,10 +4,12 @@ A message to 500 listeners is 500 requests; the SDK's way through models, hooks 
 of CPU for each. Here a request is signed and sent as it is. Whatever is rare is the SDK's client's.
 """
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from streams.rest_api import RestApi
+from streams.signing import MAX_PATHS
 
 
 class Management:
@@ -19,7 +21,7 @@ class Management:
 
     async def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - the SDK's names
         """Send a message. Raises HeraldError, and what the connection raises; NotFound for a client that has gone."""
-        await self._api.post(f"/@connections/{quote(ConnectionId, safe='')}", Data, "posting to a connection")
+        await self._api.post(_path(ConnectionId), Data, "posting to a connection")
 
     async def close(self) -> None:
         """Close the connections that posts went by."""
@@ -32,3 +34,8 @@ class Management:
     async def delete_connection(self, **arguments: Any) -> Any:
         """As the SDK has it."""
         return await self._client.delete_connection(**arguments)
+
+
+@lru_cache(maxsize=MAX_PATHS)
+def _path(connection_id: str) -> str:
+    return f"/@connections/{quote(connection_id, safe='')}"

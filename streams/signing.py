@@ -11,6 +11,8 @@ from urllib.parse import quote
 from yarl import URL
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
+MAX_PATHS: Final = 4096
+"""Kept as they are signed: a listener is posted to again and again. Each is some 200 bytes."""
 _UNRESERVED: Final = "/-_.~"
 
 
@@ -37,7 +39,7 @@ class Signer:
         without a query. now: in UTC. more: headers besides, by their names in lower case; those of `x-amz-` are signed,
         as the service wants it.
         """
-        at = now.strftime("%Y%m%dT%H%M%SZ")
+        at = _stamp(now.replace(microsecond=0))
         headers = {"host": self._host, "x-amz-date": at, **(more or {})}
         if credentials.token:
             headers["x-amz-security-token"] = credentials.token
@@ -45,8 +47,7 @@ class Signer:
         names = ";".join(signed)
         fields = "".join([f"{name}:{headers[name]}\n" for name in signed])
         digest = hashlib.sha256(body).hexdigest()
-        # every service but S3 wants the path encoded once more
-        canonical = f"{method}\n{quote(path, safe=_UNRESERVED)}\n\n{fields}\n{names}\n{digest}"
+        canonical = f"{method}\n{_encoded(path)}\n\n{fields}\n{names}\n{digest}"
         scope = f"{at[:8]}/{self._region}/{self._service}/aws4_request"
         to_sign = f"{ALGORITHM}\n{at}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         key = _key(credentials.secret_key, at[:8], self._region, self._service)
@@ -55,6 +56,18 @@ class Signer:
         headers |= {"authorization": proof, "content-length": str(len(body))}
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
+
+
+@lru_cache(maxsize=4)
+def _stamp(second: datetime) -> str:
+    """A signing time; cached, as all requests of a second have the same."""
+    return second.strftime("%Y%m%dT%H%M%SZ")
+
+
+@lru_cache(maxsize=MAX_PATHS)
+def _encoded(path: str) -> str:
+    """Every service but S3 wants the path encoded once more."""
+    return quote(path, safe=_UNRESERVED)
 
 
 @lru_cache(maxsize=16)
